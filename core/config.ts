@@ -6,6 +6,8 @@ export interface RopeConfig {
 
 export type RopeScaling =
   | { readonly type: "linear"; readonly factor: number }
+  /** Divisors per channel pair, d/2 of them: how GGUF files carry the llama3 rule. */
+  | { readonly type: "factors"; readonly factors: readonly number[] }
   | {
     readonly type: "llama3";
     readonly factor: number;

@@ -1,0 +1,74 @@
+import type { Backend } from "../core/backend.ts";
+import { checked } from "../core/checked.ts";
+import { DsError } from "../core/errors.ts";
+
+export type BackendName = "cpu" | "webgpu" | "cuda" | "reference";
+
+export const BACKEND_NAMES: readonly BackendName[] = ["cuda", "webgpu", "cpu", "reference"];
+
+/**
+ * How each backend is opened; one that is not listed is not part of this build. Dynamic imports: a backend nobody asks
+ * for loads nothing. "auto" tries them in this order, best first.
+ */
+const OPENERS: ReadonlyMap<BackendName, () => Promise<Backend>> = new Map([
+  ["reference", async () => (await import("./reference/backend.ts")).openReference()],
+]);
+
+/**
+ * Opens a backend, its calls checked.
+ *
+ * @param name "auto" opens the best that works here
+ * @throws {DsError} kind "backend-unavailable", saying why
+ */
+export async function openBackend(name: "auto" | BackendName): Promise<Backend> {
+  if (name !== "auto") return checked(await open(name));
+  const reasons: string[] = [];
+  for (const candidate of OPENERS.keys()) {
+    try {
+      return checked(await open(candidate));
+    } catch (error) {
+      if (!(error instanceof DsError && error.kind === "backend-unavailable")) throw error;
+      reasons.push(error.message);
+    }
+  }
+  throw new DsError("backend-unavailable", `Cannot open any backend: ${reasons.join("; ")}`);
+}
+
+/** One line of `ds doctor`. */
+export interface BackendStatus {
+  readonly name: BackendName;
+  readonly available: boolean;
+  /** What it runs on; null where it does not. */
+  readonly device: string | null;
+  /** Why it is not available; null where it is. */
+  readonly reason: string | null;
+}
+
+/** Tries every backend in turn and closes it again. */
+export async function backendStatus(): Promise<BackendStatus[]> {
+  const all: BackendStatus[] = [];
+  for (const name of BACKEND_NAMES) {
+    try {
+      const backend = await open(name);
+      all.push({ name, available: true, device: backend.device.name, reason: null });
+      await backend.close();
+    } catch (error) {
+      all.push({
+        name,
+        available: false,
+        device: null,
+        reason: error instanceof Error ? error.message : String(error),
+      });
+    }
+  }
+  return all;
+}
+
+function open(name: BackendName): Promise<Backend> {
+  const opener = OPENERS.get(name);
+  if (opener !== undefined) return opener();
+  const offered = [...OPENERS.keys()].join(", ");
+  const needed =
+    `Cannot open backend "${name}" as this build has none: use --backend auto or one of ${offered}`;
+  return Promise.reject(new DsError("backend-unavailable", needed));
+}

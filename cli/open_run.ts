@@ -1,0 +1,87 @@
+import { openBackend } from "../backends/mod.ts";
+import type { Backend } from "../core/backend.ts";
+import { DsError } from "../core/errors.ts";
+import { type LoadedModel, loadOpened, type OpenedModel, openModel } from "../runtime/load.ts";
+import { DEFAULT_MODEL, FALLBACK_MODEL, findModel } from "../runtime/models.ts";
+import { pullModel } from "../runtime/pull.ts";
+import type { Terminal } from "./terminal.ts";
+
+export interface ModelChoice {
+  /** Null: the default model, or the embedded one where that cannot be had. */
+  readonly model: string | null;
+  readonly tokenizer: string | null;
+}
+
+export interface RunChoice extends ModelChoice {
+  readonly backend: "auto" | "cpu" | "webgpu" | "cuda" | "reference";
+  /** Null: what the model was made for. */
+  readonly context: number | null;
+}
+
+/** The name of the model to use: fetches the default one where it is not here, and says what it falls back to. */
+export async function chooseModel(model: string | null, terminal: Terminal): Promise<string> {
+  if (model !== null) return model;
+  if (await findModel(DEFAULT_MODEL) !== null) return DEFAULT_MODEL;
+  const bar = terminal.progress(`Getting ${DEFAULT_MODEL}`, 0, "bytes");
+  try {
+    await pullModel(DEFAULT_MODEL, {
+      onProgress: (done, total) => bar.update(done, total),
+      signal: terminal.signal,
+    });
+    return DEFAULT_MODEL;
+  } catch (error) {
+    if (terminal.signal.aborted || !(error instanceof DsError)) throw error;
+    bar.end();
+    const reason = error.message.replace(/\s+/g, " ");
+    terminal.note(`${DEFAULT_MODEL} is not here and cannot be had, so the tiny ${FALLBACK_MODEL} is used: ${reason}`);
+    return FALLBACK_MODEL;
+  } finally {
+    bar.end();
+  }
+}
+
+/** Opens the chosen model's files; the weights are not read yet. */
+export async function openChosen(choice: ModelChoice, terminal: Terminal): Promise<OpenedModel> {
+  const name = await chooseModel(choice.model, terminal);
+  return await openModel(name, choice.tokenizer === null ? {} : { tokenizer: choice.tokenizer });
+}
+
+/** Opens model and backend, loads the weights, runs `work`, and closes both whatever happens. */
+export async function withModel<T>(
+  choice: RunChoice,
+  terminal: Terminal,
+  work: (loaded: LoadedModel, backend: Backend) => Promise<T>,
+): Promise<T> {
+  const opened = await openChosen(choice, terminal);
+  let loaded: LoadedModel | null = null;
+  let backend: Backend | null = null;
+  try {
+    const context = contextOf(opened, choice.context);
+    backend = await openBackend(choice.backend);
+    const bar = terminal.progress("Loading the model", opened.checkpoint.weightBytes, "bytes");
+    try {
+      loaded = await loadOpened(opened, { backend, context, onProgress: (done, total) => bar.update(done, total) });
+    } finally {
+      bar.end();
+    }
+    terminal.signal.throwIfAborted();
+    return await work(loaded, backend);
+  } finally {
+    await (loaded ?? opened.checkpoint).close();
+    await backend?.close();
+  }
+}
+
+/** @throws {DsError} kind "usage" where more tokens are asked for than the model was made for */
+export function contextOf({ name, checkpoint }: OpenedModel, asked: number | null): number {
+  const { contextLength } = checkpoint.config;
+  if (asked === null || asked <= contextLength) return asked ?? contextLength;
+  throw new DsError("usage", `Cannot use a context of ${asked} tokens: ${name} was made for ${contextLength}`);
+}
+
+/** How K and V are kept: the choice where the backend offers it, else its best. */
+export function kvDtypeOf({ name, device }: Backend, choice: "f32" | "f16" | "bf16" | null): "f32" | "f16" | "bf16" {
+  if (choice === null) return device.kvDtypes[0]!;
+  if (device.kvDtypes.includes(choice)) return choice;
+  throw new DsError("usage", `Cannot keep K and V as ${choice}: backend ${name} offers ${device.kvDtypes.join(", ")}`);
+}

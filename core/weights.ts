@@ -1,0 +1,207 @@
+import type { Backend, Tensor } from "./backend.ts";
+import type { ModelConfig } from "./config.ts";
+import { bytesOf, type DType } from "./dtype.ts";
+import { badData } from "./errors.ts";
+import type { Checkpoint, CheckpointTensor } from "./formats/checkpoint.ts";
+import { decodeRows } from "./quantisation.ts";
+import { ropeTable } from "./rope.ts";
+import { bytesOfArray, tensorOf } from "./tensor_io.ts";
+
+/** Rows of a projection that share a type; several where a file mixes types inside one packed projection. */
+export interface ProjectionPart {
+  readonly weight: Tensor;
+  readonly bias: Tensor | null;
+  /** First column of the output. */
+  readonly column: number;
+}
+
+export type Projection = readonly ProjectionPart[];
+
+export interface LayerWeights {
+  readonly attentionNorm: Tensor; // f32 [D]
+  readonly qkv: Projection; // [(Hq + 2·Hk)·d, D]
+  readonly o: Projection; // [D, Hq·d]
+  readonly ffnNorm: Tensor; // f32 [D]
+  readonly gateUp: Projection; // [2·F, D]
+  readonly down: Projection; // [D, F]
+}
+
+export interface Weights {
+  readonly embedding: Tensor; // [V, D]
+  readonly layers: readonly LayerWeights[];
+  readonly finalNorm: Tensor; // f32 [D]
+  readonly output: Tensor; // [V, D]; the embedding where tied
+  readonly ropeTable: Tensor; // f32 [context, 2, d/2]
+}
+
+export interface LoadOptions {
+  /** Positions the rotary table covers. */
+  readonly context: number;
+  readonly onProgress?: (doneBytes: number, totalBytes: number) => void;
+}
+
+/** Rows are moved in pieces of about this size: memory stays near the weights themselves. */
+const PIECE_BYTES = 32 * 2 ** 20;
+
+/**
+ * Moves a checkpoint's weights onto a backend, in the types it keeps, else as f32.
+ *
+ * @throws {DsError} kind "bad-data" where a tensor is missing or has another shape than the configuration says
+ */
+export async function loadWeights(
+  backend: Backend,
+  checkpoint: Checkpoint,
+  options: LoadOptions,
+): Promise<Weights> {
+  const { config } = checkpoint;
+  const { hiddenSize: D, ffnSize: F, vocabSize: V, numHeads: Hq, numKvHeads: Hk, headDim: d } = config;
+  const loader = new Loader(backend, checkpoint, options.onProgress);
+  const embedding = await loader.matrix("embedding", V, D);
+  const layers: LayerWeights[] = [];
+  for (let l = 0; l < config.numLayers; l++) {
+    const at = `layers.${l}.`;
+    layers.push({
+      attentionNorm: await loader.vector(`${at}attentionNorm`, D),
+      qkv: await loader.projection([[`${at}q`, Hq * d], [`${at}k`, Hk * d], [`${at}v`, Hk * d]], D),
+      o: await loader.projection([[`${at}o`, D]], Hq * d),
+      ffnNorm: await loader.vector(`${at}ffnNorm`, D),
+      gateUp: await loader.projection([[`${at}gate`, F], [`${at}up`, F]], D),
+      down: await loader.projection([[`${at}down`, D]], F),
+    });
+  }
+  const finalNorm = await loader.vector("finalNorm", D);
+  const output = checkpoint.tensors.has("output")
+    ? await loader.matrix("output", V, D)
+    : loader.tied(config, embedding);
+  const table = ropeTable(config.rope, d, options.context);
+  return {
+    embedding,
+    layers,
+    finalNorm,
+    output,
+    ropeTable: tensorOf(backend, table, [options.context, 2, d / 2]),
+  };
+}
+
+class Loader {
+  private readonly backend: Backend;
+  private readonly checkpoint: Checkpoint;
+  private readonly onProgress: LoadOptions["onProgress"];
+  private done = 0;
+
+  constructor(backend: Backend, checkpoint: Checkpoint, onProgress: LoadOptions["onProgress"]) {
+    this.backend = backend;
+    this.checkpoint = checkpoint;
+    this.onProgress = onProgress;
+  }
+
+  tied(config: ModelConfig, embedding: Tensor): Tensor {
+    if (config.tiedEmbeddings) return embedding;
+    throw badData(this.checkpoint.source, "it has no output weights and does not say its embeddings are tied");
+  }
+
+  async vector(name: string, size: number): Promise<Tensor> {
+    const stored = this.find(name, [size]);
+    const tensor = this.backend.alloc({ dtype: "f32", shape: [size] });
+    await this.move(stored, 1, tensor, 0);
+    return tensor;
+  }
+
+  async matrix(name: string, rows: number, columns: number): Promise<Tensor> {
+    const stored = this.find(name, [rows, columns]);
+    const tensor = this.backend.alloc({ dtype: this.keptAs(stored), shape: [rows, columns] });
+    await this.move(stored, rows, tensor, 0);
+    return tensor;
+  }
+
+  /** Stacks matrices of equal input size; neighbours of one type become one part. */
+  async projection(pieces: readonly (readonly [string, number])[], columns: number): Promise<Projection> {
+    const stored = pieces.map(([name, rows]) => ({
+      name,
+      rows,
+      tensor: this.find(name, [rows, columns]),
+      hasBias: this.checkpoint.tensors.has(`${name}.bias`),
+    }));
+    const parts: ProjectionPart[] = [];
+    let column = 0;
+    for (let first = 0; first < stored.length;) {
+      const { tensor: { dtype }, hasBias } = stored[first];
+      let last = first + 1;
+      while (last < stored.length && stored[last].tensor.dtype === dtype && stored[last].hasBias === hasBias) last++;
+      const group = stored.slice(first, last);
+      const rows = group.reduce((sum, piece) => sum + piece.rows, 0);
+      const weight = this.backend.alloc({ dtype: this.keptAs(group[0].tensor), shape: [rows, columns] });
+      const biases = hasBias ? new Float32Array(rows) : null;
+      let row = 0;
+      for (const piece of group) {
+        await this.move(piece.tensor, piece.rows, weight, row);
+        biases?.set(await this.values(`${piece.name}.bias`, piece.rows), row);
+        row += piece.rows;
+      }
+      const bias = biases && tensorOf(this.backend, biases, [rows]);
+      parts.push({ weight, bias, column });
+      column += rows;
+      first = last;
+    }
+    return parts;
+  }
+
+  private find(name: string, shape: readonly number[]): CheckpointTensor {
+    const { tensors, source } = this.checkpoint;
+    const tensor = tensors.get(name);
+    if (tensor === undefined) throw badData(source, `it has no tensor for ${name}`);
+    if (tensor.shape.join() !== shape.join()) {
+      throw badData(
+        source,
+        `tensor ${tensor.name} is [${tensor.shape.join(", ")}], its configuration needs [${shape.join(", ")}]`,
+      );
+    }
+    return tensor;
+  }
+
+  private keptAs(stored: CheckpointTensor): DType {
+    const offered = this.backend.device.weightDtypes;
+    return offered.find((dtype) => dtype === stored.dtype) ?? "f32";
+  }
+
+  private async move(stored: CheckpointTensor, rows: number, target: Tensor, firstRow: number): Promise<void> {
+    const columns = stored.shape[stored.shape.length - 1];
+    const same = stored.dtype === target.dtype;
+    const rowBytes = bytesOf(target.dtype, columns);
+    const perPiece = Math.max(1, Math.floor(PIECE_BYTES / (columns * 4)));
+    for (let row = 0; row < rows; row += perPiece) {
+      const count = Math.min(perPiece, rows - row);
+      const bytes = await stored.readRows(row, count);
+      const values = same ? bytes : bytesOfArray(this.decode(stored, bytes, count * columns));
+      this.backend.upload(target, values, (firstRow + row) * rowBytes);
+      this.done += bytes.byteLength;
+      this.onProgress?.(this.done, this.checkpoint.weightBytes);
+    }
+  }
+
+  private async values(name: string, size: number): Promise<Float32Array> {
+    const stored = this.find(name, [size]);
+    const bytes = await stored.readRows(0, 1);
+    this.done += bytes.byteLength;
+    return this.decode(stored, bytes, size);
+  }
+
+  private decode(stored: CheckpointTensor, bytes: Uint8Array, count: number): Float32Array {
+    const values = new Float32Array(count);
+    decodeRows(stored.dtype, bytes, values);
+    return values;
+  }
+}
+
+/** Every tensor of a model, for freeing. */
+export function tensorsOf(weights: Weights): Set<Tensor> {
+  const all = new Set<Tensor>([weights.embedding, weights.finalNorm, weights.output, weights.ropeTable]);
+  for (const layer of weights.layers) {
+    all.add(layer.attentionNorm).add(layer.ffnNorm);
+    for (const part of [...layer.qkv, ...layer.o, ...layer.gateUp, ...layer.down]) {
+      all.add(part.weight);
+      if (part.bias !== null) all.add(part.bias);
+    }
+  }
+  return all;
+}
