@@ -6,12 +6,21 @@ export type BackendName = "cpu" | "webgpu" | "cuda" | "reference";
 
 export const BACKEND_NAMES: readonly BackendName[] = ["cuda", "webgpu", "cpu", "reference"];
 
+export interface OpenOptions {
+  /** Main memory of the machine: what backends without memory of their own keep to. Default: unknown, no bound. */
+  readonly memoryBytes?: number;
+}
+
 /**
  * How each backend is opened; one that is not listed is not part of this build. Dynamic imports: a backend nobody asks
  * for loads nothing. "auto" tries them in this order, best first.
  */
-const OPENERS: ReadonlyMap<BackendName, () => Promise<Backend>> = new Map([
-  ["reference", async () => (await import("./reference/backend.ts")).openReference()],
+const OPENERS: ReadonlyMap<BackendName, (options: OpenOptions) => Promise<Backend>> = new Map([
+  [
+    "reference",
+    async ({ memoryBytes }: OpenOptions) =>
+      (await import("./reference/backend.ts")).openReference(memoryBytes),
+  ],
 ]);
 
 /**
@@ -20,12 +29,12 @@ const OPENERS: ReadonlyMap<BackendName, () => Promise<Backend>> = new Map([
  * @param name "auto" opens the best that works here
  * @throws {DsError} kind "backend-unavailable", saying why
  */
-export async function openBackend(name: "auto" | BackendName): Promise<Backend> {
-  if (name !== "auto") return checked(await open(name));
+export async function openBackend(name: "auto" | BackendName, options: OpenOptions = {}): Promise<Backend> {
+  if (name !== "auto") return checked(await open(name, options));
   const reasons: string[] = [];
   for (const candidate of OPENERS.keys()) {
     try {
-      return checked(await open(candidate));
+      return checked(await open(candidate, options));
     } catch (error) {
       if (!(error instanceof DsError && error.kind === "backend-unavailable")) throw error;
       reasons.push(error.message);
@@ -45,11 +54,11 @@ export interface BackendStatus {
 }
 
 /** Tries every backend in turn and closes it again. */
-export async function backendStatus(): Promise<BackendStatus[]> {
+export async function backendStatus(options: OpenOptions = {}): Promise<BackendStatus[]> {
   const all: BackendStatus[] = [];
   for (const name of BACKEND_NAMES) {
     try {
-      const backend = await open(name);
+      const backend = await open(name, options);
       all.push({ name, available: true, device: backend.device.name, reason: null });
       await backend.close();
     } catch (error) {
@@ -64,9 +73,9 @@ export async function backendStatus(): Promise<BackendStatus[]> {
   return all;
 }
 
-function open(name: BackendName): Promise<Backend> {
+function open(name: BackendName, options: OpenOptions): Promise<Backend> {
   const opener = OPENERS.get(name);
-  if (opener !== undefined) return opener();
+  if (opener !== undefined) return opener(options);
   const offered = [...OPENERS.keys()].join(", ");
   const needed =
     `Cannot open backend "${name}" as this build has none: use --backend auto or one of ${offered}`;

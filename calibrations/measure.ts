@@ -63,8 +63,8 @@ export async function measureBlock(
     denseLayers: [],
     denseBelow: 0,
   };
-  const selector = new DoubleSparsityAttention(backend, config, even, N + places.length);
-  const attention = new DoubleSparsityAttention(backend, config, { ...even, shares }, N + places.length);
+  const selector = new DoubleSparsityAttention(backend, config, even, unlabelled.capacity);
+  const attention = new DoubleSparsityAttention(backend, config, { ...even, shares }, unlabelled.capacity);
   const cache = await relabel(model, unlabelled, labels, N);
   try {
     const watched = await watchDense(model, cache, rows, selector);

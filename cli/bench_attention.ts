@@ -1,11 +1,16 @@
 import type { Backend } from "../core/backend.ts";
-import { AttentionBench, type AttentionBenchShape, planAttentionBench } from "../core/bench/attention.ts";
+import { AttentionBench } from "../core/bench/attention.ts";
+import {
+  type AttentionBenchShape,
+  type AttentionPlan,
+  planAttentionBench,
+} from "../core/bench/attention_shape.ts";
 import type { Ceiling } from "../core/bench/ceiling.ts";
 import { type BenchRow, benchRow } from "../core/bench/row.ts";
 import { percentile } from "../core/bench/timing.ts";
 import { DsError } from "../core/errors.ts";
 import { defaultLabelLayout, labelChannels, printLabelLayout } from "../core/labels.ts";
-import { requireMemory } from "./bench_memory.ts";
+import { deviceMemory, requireMemory } from "./bench_memory.ts";
 import { BENCH_SEED, type BenchKindRun, timeWithBar } from "./bench_run.ts";
 import type { BenchOptions } from "./options/bench.ts";
 import type { Terminal } from "./terminal.ts";
@@ -16,7 +21,7 @@ export function openAttentionKind(options: BenchOptions, terminal: Terminal): Be
   return {
     check(backend) {
       for (const context of options.contexts) {
-        const { deviceBytes } = planAttentionBench(shapeOf(options, backend, context));
+        const { deviceBytes } = planOf(shapeOf(options, backend, context), backend);
         const what = `attention at ${context} tokens and batch ${options.batch}`;
         requireMemory(
           backend,
@@ -46,9 +51,10 @@ async function measureContext(
   const shape = shapeOf(options, backend, context);
   const label = `${backend.name}: attention at ${context}`;
   const bar = terminal.progress(`${label}, filling the cache`, 0, "tokens");
-  const bench = await AttentionBench.open(backend, shape, { seed: BENCH_SEED, signal }).finally(() =>
-    bar.end()
-  );
+  const bench = await AttentionBench.open(backend, shape, planOf(shape, backend), {
+    seed: BENCH_SEED,
+    signal,
+  }).finally(() => bar.end());
   try {
     const { cases, plan } = bench;
     const timings = await timeWithBar(cases, label, options, terminal);
@@ -72,6 +78,10 @@ async function measureContext(
   } finally {
     bench.free();
   }
+}
+
+function planOf(shape: AttentionBenchShape, backend: Backend): AttentionPlan {
+  return planAttentionBench(shape, deviceMemory(backend));
 }
 
 function shapeOf(options: BenchOptions, { device }: Backend, context: number): AttentionBenchShape {

@@ -14,7 +14,7 @@ import type { Model } from "../core/model.ts";
 import { findCalibration, readCalibration } from "../runtime/calibrations.ts";
 import { type OpenedModel, openModel } from "../runtime/load.ts";
 import { requireMemory } from "./bench_memory.ts";
-import { loadForBench, noteLongContexts } from "./bench_model.ts";
+import { loadForBench, modelName, noteLongContexts } from "./bench_model.ts";
 import { BENCH_SEED, type BenchKindRun, timeWithBar } from "./bench_run.ts";
 import type { BenchOptions } from "./options/bench.ts";
 import type { Terminal } from "./terminal.ts";
@@ -47,7 +47,7 @@ export async function openDecodeKind(options: BenchOptions, terminal: Terminal):
         try {
           for (const context of options.contexts) {
             const shape = shapeOf(options, backend, context);
-            const text = `${opened.name} b${shape.batch} ${shape.kvDtype} ${printLabelLayout(layout)}`;
+            const text = `${modelName(opened)} b${shape.batch} ${shape.kvDtype} ${printLabelLayout(layout)}`;
             const rows = await measureContext(
               model,
               shape,
@@ -85,7 +85,7 @@ async function measureContext(
 ): Promise<BenchRow[]> {
   const { backend } = model;
   const label = `${backend.name}: decode at ${shape.context}`;
-  const bar = terminal.progress(`${label}, filling the cache`, 0, "steps");
+  const bar = terminal.progress(`${label}, filling the cache`, 0, "tokens");
   const bench = await DecodeBench.open(model, shape, {
     calibration: facts,
     moments,

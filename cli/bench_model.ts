@@ -1,6 +1,7 @@
+import { basename } from "node:path";
 import type { Backend } from "../core/backend.ts";
 import { Model } from "../core/model.ts";
-import { type OpenedModel } from "../runtime/load.ts";
+import type { OpenedModel } from "../runtime/load.ts";
 import type { BenchOptions } from "./options/bench.ts";
 import type { Terminal } from "./terminal.ts";
 
@@ -35,4 +36,9 @@ export function noteLongContexts(
   terminal.note(
     `${name} was made for ${contextLength} tokens: at ${longest} its text would be nonsense, but it takes the same time`,
   );
+}
+
+/** A path's last part, or the name. */
+export function modelName({ name }: OpenedModel): string {
+  return basename(name);
 }

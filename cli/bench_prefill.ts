@@ -3,7 +3,7 @@ import { benchRow } from "../core/bench/row.ts";
 import { decodeCacheBytes } from "../core/bench/decode.ts";
 import { openModel } from "../runtime/load.ts";
 import { requireMemory } from "./bench_memory.ts";
-import { loadForBench, noteLongContexts } from "./bench_model.ts";
+import { loadForBench, modelName, noteLongContexts } from "./bench_model.ts";
 import { BENCH_SEED, type BenchKindRun, timeWithBar } from "./bench_run.ts";
 import type { BenchOptions } from "./options/bench.ts";
 import type { Terminal } from "./terminal.ts";
@@ -13,6 +13,7 @@ export async function openPrefillKind(options: BenchOptions, terminal: Terminal)
   const opened = await openModel(options.model);
   const { checkpoint } = opened;
   noteLongContexts(opened, options, terminal);
+  if (options.batch > 1) terminal.note("Prefill reads one prompt at a time: --batch has no part in it");
   return {
     check(backend) {
       for (const context of options.contexts) {
@@ -39,7 +40,7 @@ export async function openPrefillKind(options: BenchOptions, terminal: Terminal)
             add(benchRow({
               backend: backend.name,
               device: backend.device.name,
-              shape: `${opened.name} b1 ${kvDtype}`,
+              shape: `${modelName(opened)} b1 ${kvDtype}`,
               context,
               mode: "dense",
               bytes: bench.bytes,

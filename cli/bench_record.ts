@@ -41,7 +41,8 @@ export function commandLine(options: BenchOptions): string {
   const { kind, backends, labels, threads, calibration } = options;
   const words = ["ds bench", kind];
   if (backends.length > 0) words.push(`--backends ${backends.join(",")}`);
-  words.push(`--contexts ${options.contexts.join(",")}`, `--batch ${options.batch}`);
+  words.push(`--contexts ${options.contexts.join(",")}`);
+  if (kind !== "prefill") words.push(`--batch ${options.batch}`);
   if (kind === "attention") {
     words.push(`--heads ${options.heads} --kv-heads ${options.kvHeads} --head-dim ${options.headDim}`);
   } else words.push(`--model ${quoted(options.model)}`);

@@ -1,6 +1,6 @@
 import { DsError } from "../core/errors.ts";
-import type { Environment } from "../runtime/environment.ts";
-import { setting } from "../runtime/environment.ts";
+import { type Environment, setting } from "../runtime/environment.ts";
+import { EXIT_OK, Interrupted } from "./exit_codes.ts";
 import { ProgressBar } from "./progress_bar.ts";
 import type { Streams } from "./streams.ts";
 import type { Progress, Terminal } from "./terminal.ts";
@@ -35,9 +35,11 @@ export function commandTerminal(
     stderrIsTty: stderr.isTty,
     stdinIsTty: stdin.isTty,
     colour: takesColour(stdout.isTty, environment),
-    columns: stdout.columns ?? 80,
+    columns: stdout.columns || 80,
     out: (text) => stdout.write(text),
     note(text) {
+      // Whoever closed stdout has seen enough of this command.
+      if (signal.reason instanceof Interrupted && signal.reason.exitCode === EXIT_OK) return;
       bar?.clear();
       stderr.write(`${text}\n`);
     },

@@ -22,7 +22,7 @@ export async function readText(path: string, terminal: CommandTerminal): Promise
 }
 
 /** A whole file of at most `most` bytes; pipes are read to their end. */
-export async function readBytes(path: string, most: number): Promise<Uint8Array> {
+export async function readBytes(path: string, most: number): Promise<Uint8Array<ArrayBuffer>> {
   try {
     const file = await open(path, "r");
     try {
@@ -30,7 +30,7 @@ export async function readBytes(path: string, most: number): Promise<Uint8Array>
       if (facts.isDirectory()) throw badData(path, "it is a folder");
       const refuse = () => badData(path, `it is longer than ${most} bytes`);
       if (facts.size > most) throw refuse();
-      if (facts.isFile()) return await file.readFile();
+      if (facts.isFile()) return new Uint8Array(await file.readFile());
       const chunks: Uint8Array[] = [];
       let total = 0;
       for (;;) {
@@ -40,7 +40,7 @@ export async function readBytes(path: string, most: number): Promise<Uint8Array>
         if (total > most) throw refuse();
         chunks.push(buffer.subarray(0, bytesRead));
       }
-      return Buffer.concat(chunks);
+      return new Uint8Array(Buffer.concat(chunks));
     } finally {
       await file.close();
     }

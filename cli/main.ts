@@ -1,6 +1,5 @@
 #!/usr/bin/env -S deno run -A
-import type { Environment } from "../runtime/environment.ts";
-import { setting } from "../runtime/environment.ts";
+import { type Environment, setting } from "../runtime/environment.ts";
 import { commandTerminal, takesColour } from "./command_terminal.ts";
 import { endingOf, EXIT_OK, EXIT_USAGE, Interrupted } from "./exit_codes.ts";
 import { type Parsed, parseArguments } from "./parse.ts";
@@ -48,7 +47,7 @@ async function answer(
     parseArguments(words, {
       environment,
       colour: takesColour(stdout.isTty, environment),
-      columns: stdout.columns ?? 80,
+      columns: stdout.columns || 80,
     });
   if (argv.length === 0) {
     const help = parse(["--help"]);

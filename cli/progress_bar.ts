@@ -1,4 +1,4 @@
-import { duration, quantity } from "./numbers.ts";
+import { bytesText, duration, grouped, quantity } from "./numbers.ts";
 import type { Sink } from "./streams.ts";
 import type { Progress } from "./terminal.ts";
 
@@ -30,7 +30,7 @@ export class ProgressBar implements Progress {
     this.drawn = now;
     const line = progressLine(this.label, done, this.total, this.unit, (now - this.started) / 1000);
     // One column stays free: a full line would wrap and the next drawing would not cover it.
-    this.sink.write(`\r${line.slice(0, Math.max(1, (this.sink.columns ?? 80) - 1))}\x1b[K`);
+    this.sink.write(`\r${line.slice(0, Math.max(1, (this.sink.columns || 80) - 1))}\x1b[K`);
     this.shown = true;
   }
 
@@ -45,9 +45,9 @@ export class ProgressBar implements Progress {
   }
 }
 
-/** `label [#####     ]  42 %  1.2 GB of 3 GB  80 MB/s  23 s left` */
+/** `label [#####     ]  42 %  1.2 GB of 3 GB  80 MB/s  23 s left`; rates only once they mean something. */
 export function progressLine(label: string, done: number, total: number, unit: string, seconds: number): string {
-  const rate = seconds > 0 ? done / seconds : 0;
+  const rate = seconds >= 1 ? done / seconds : 0;
   const speed = rate > 0 ? `  ${quantity(rate, unit)}/s` : "";
   if (!(total > 0)) return `${label}  ${quantity(done, unit)}${speed}`;
   const share = Math.min(Math.max(done / total, 0), 1);
@@ -55,5 +55,6 @@ export function progressLine(label: string, done: number, total: number, unit: s
   const bar = `[${"#".repeat(filled)}${" ".repeat(WIDTH - filled)}]`;
   const left = rate > 0 && done < total ? `  ${duration((total - done) / rate)} left` : "";
   const percent = String(Math.floor(share * 100)).padStart(3);
-  return `${label} ${bar} ${percent} %  ${quantity(done, unit)} of ${quantity(total, unit)}${speed}${left}`;
+  const amount = unit === "bytes" ? bytesText(done) : grouped(done);
+  return `${label} ${bar} ${percent} %  ${amount} of ${quantity(total, unit)}${speed}${left}`;
 }

@@ -74,6 +74,8 @@ export async function* generate(
       stopReason = "stop-string";
       break;
     }
+    // Lets Ctrl-C and timers through, outside the time that counts as decoding.
+    await new Promise((resolve) => setTimeout(resolve, 0));
     if (options.signal?.aborted) {
       stopReason = "aborted";
       break;
@@ -86,7 +88,6 @@ export async function* generate(
     started = performance.now();
     pending = await session.decode(id, attention);
     kvLens.push(session.length);
-    await new Promise((resolve) => setTimeout(resolve, 0));
   }
   if (pending !== null) session.model.backend.free(pending);
   if (stopReason !== "stop-string") {

@@ -80,11 +80,16 @@ export class KvCache {
   withLabels(labels: LabelPlan | null): KvCache {
     const owned: Tensor[] = [];
     const shape = { slots: this.slots, capacity: this.capacity };
-    const layers = this.layers.map(({ kv }, l): LayerCache => ({
-      kv,
-      labels: labels && allocLabels(this.backend, this.config, shape, labels, l, owned),
-    }));
-    return new KvCache(this.backend, this.config, layers, owned);
+    try {
+      const layers = this.layers.map(({ kv }, l): LayerCache => ({
+        kv,
+        labels: labels && allocLabels(this.backend, this.config, shape, labels, l, owned),
+      }));
+      return new KvCache(this.backend, this.config, layers, owned);
+    } catch (error) {
+      for (const tensor of owned) this.backend.free(tensor);
+      throw error;
+    }
   }
 
   free(): void {

@@ -9,7 +9,7 @@ export interface StepTraffic {
   readonly bytes: number;
   /** The same for dense attention. */
   readonly denseBytes: number;
-  /** Mean k over layers and KV heads. */
+  /** Mean k over layers and token sets. */
   readonly heavyTokens: number;
   /** Whether every layer ran dense. */
   readonly allDense: boolean;
@@ -24,16 +24,16 @@ export function stepTraffic(
 ): StepTraffic {
   const rowBytes = bytesOf(kvDtype, 2 * config.headDim);
   let bytes = 0;
-  let rows = 0;
+  let tokens = 0;
   let allDense = true;
   for (let layer = 0; layer < config.numLayers; layer++) {
     const reads = attention.reads(layer, kvLen);
     bytes += reads.rows * rowBytes + (reads.keys * rowBytes) / 2 + reads.extraBytes;
-    rows += reads.rows;
+    tokens += reads.tokens;
     allDense &&= reads.dense;
   }
-  const heads = config.numLayers * config.numKvHeads;
-  return { bytes, denseBytes: heads * kvLen * rowBytes, heavyTokens: rows / heads, allDense };
+  const { numLayers, numKvHeads } = config;
+  return { bytes, denseBytes: numLayers * numKvHeads * kvLen * rowBytes, heavyTokens: tokens / numLayers, allDense };
 }
 
 /** Means over decode steps at these lengths. */

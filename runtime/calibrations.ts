@@ -1,5 +1,6 @@
 import { readFile, stat } from "node:fs/promises";
 import { join } from "node:path";
+import { fileURLToPath } from "node:url";
 import { decodeCalibration, MAX_ARTIFACT_BYTES } from "../calibrations/artifact.ts";
 import { cutBlocks } from "../calibrations/blocks.ts";
 import { calibrate, type CalibrateProgress } from "../calibrations/calibrate.ts";
@@ -40,7 +41,7 @@ export function cachedCalibrationPath(identity: ModelIdentity): string {
 export async function findCalibration(
   identity: ModelIdentity,
 ): Promise<{ path: string; calibration: Calibration } | null> {
-  const shipped = SHIPPED.map((name) => new URL(`../calibrations/${name}`, import.meta.url).pathname);
+  const shipped = SHIPPED.map((name) => fileURLToPath(new URL(`../calibrations/${name}`, import.meta.url)));
   for (const path of [...shipped, cachedCalibrationPath(identity)]) {
     try {
       const calibration = await readCalibration(path);

@@ -1,8 +1,9 @@
 import { createHash, type Hash } from "node:crypto";
 import { createReadStream } from "node:fs";
-import { type FileHandle, open, readFile, rename, rm, stat, writeFile } from "node:fs/promises";
+import { type FileHandle, open, rename, rm } from "node:fs/promises";
 import { dirname } from "node:path";
 import { DsError } from "../core/errors.ts";
+import { discardPart, findPart, notePart } from "./download_part.ts";
 import { cannotWrite } from "./failures.ts";
 import {
   type Exchange,
@@ -35,12 +36,6 @@ export interface DownloadOptions {
   readonly patience: Patience;
 }
 
-/** What lies in `.part` came from there, and was that version of it. */
-interface PartFacts {
-  readonly url: string;
-  readonly validator: string | null;
-}
-
 export async function hashFile(path: string, signal?: AbortSignal): Promise<string> {
   return (await feed(createHash("sha256"), path, signal)).digest("hex");
 }
@@ -53,34 +48,8 @@ async function feed(hash: Hash, path: string, signal?: AbortSignal): Promise<Has
   return hash;
 }
 
-async function partOffset(
-  part: string,
-  options: DownloadOptions,
-): Promise<{ offset: number; validator: string | null }> {
-  const nothing = { offset: 0, validator: null };
-  const size = await stat(part).then((facts) => facts.isFile() ? facts.size : 0, () => 0);
-  if (size === 0 || size > Math.min(options.maxBytes, options.bytes ?? Infinity)) return nothing;
-  let facts: Partial<PartFacts> | null;
-  try {
-    facts = JSON.parse(await readFile(`${part}.json`, "utf8"));
-  } catch {
-    return nothing;
-  }
-  if (facts?.url !== withoutSecrets(options.url)) return nothing;
-  const validator = typeof facts.validator === "string" ? facts.validator : null;
-  // Without a version to name, only the hash can tell that the two pieces fit.
-  return validator === null && options.sha256 === undefined ? nothing : { offset: size, validator };
-}
-
-async function discard(part: string): Promise<void> {
-  await rm(part, { force: true });
-  await rm(`${part}.json`, { force: true });
-}
-
-function validatorOf(response: Response): string | null {
-  const etag = response.headers.get("etag");
-  if (etag !== null && !etag.startsWith("W/")) return etag;
-  return etag === null ? response.headers.get("last-modified") : null;
+function limitOf(options: DownloadOptions): number {
+  return Math.min(options.maxBytes, options.bytes ?? Infinity);
 }
 
 function countOf(text: string | null): number | null {
@@ -130,7 +99,7 @@ async function receive(
   options: DownloadOptions,
 ): Promise<number> {
   const { exchange, offset, total } = body;
-  const limit = Math.min(options.maxBytes, options.bytes ?? Infinity);
+  const limit = limitOf(options);
   let done = offset;
   let handle: FileHandle | undefined;
   try {
@@ -177,7 +146,7 @@ async function receive(
 async function once(reach: Reach, options: DownloadOptions): Promise<void> {
   const part = `${options.destination}.part`;
   const { url, signal } = options;
-  const had = await partOffset(part, options);
+  const had = await findPart(part, url, limitOf(options), options.sha256 !== undefined);
   const hash = createHash("sha256");
   let done = had.offset;
   if (had.offset > 0) await feed(hash, part, signal);
@@ -188,13 +157,13 @@ async function once(reach: Reach, options: DownloadOptions): Promise<void> {
     const exchange = await request(url, { headers, signal, patience: options.patience });
     try {
       if (exchange.response.status === 416) {
-        await discard(part);
+        await discardPart(part);
         throw new Transient("the file at the server has changed");
       }
       requireStatus(exchange, had.offset > 0 ? [200, 206] : [200], options.what);
       const { offset, total } = placeBody(exchange.response, had.offset);
       if (total !== null && options.bytes !== undefined && total !== options.bytes) {
-        await discard(part);
+        await discardPart(part);
         throw new DsError(
           "io",
           `Cannot use ${
@@ -203,11 +172,8 @@ async function once(reach: Reach, options: DownloadOptions): Promise<void> {
         );
       }
       if (offset === 0) {
-        await discard(part);
-        const facts: PartFacts = { url: withoutSecrets(url), validator: validatorOf(exchange.response) };
-        await writeFile(`${part}.json`, JSON.stringify(facts)).catch((error) => {
-          throw cannotWrite(part, error);
-        });
+        await discardPart(part);
+        await notePart(part, url, exchange.response);
       }
       const fresh = offset === had.offset ? hash : createHash("sha256");
       done = await receive(part, { exchange, offset, total }, fresh, reach, options);
@@ -233,7 +199,7 @@ async function check(
   const found = hash.digest("hex");
   const sizeFits = options.bytes === undefined || options.bytes === done;
   if (sizeFits && (options.sha256 === undefined || options.sha256 === found)) return;
-  await discard(part);
+  await discardPart(part);
   // Pieces of two versions: one more try, from the start.
   if (resumed) throw new Transient("the part kept from an earlier try does not fit the rest");
   throw new DsError(

@@ -1,5 +1,6 @@
 import type { Calibration } from "../calibrations/calibration.ts";
 import { calibrationFacts } from "../calibrations/facts.ts";
+import { requireMatch } from "../calibrations/model_identity.ts";
 import type { AttentionMode } from "../core/attention/attention.ts";
 import { DEFAULT_BUDGET, DEFAULT_FORCED } from "../core/attention/budget.ts";
 import { labelsOf, openAttention } from "../core/attention/open.ts";
@@ -27,7 +28,8 @@ export interface GenerateTextOptions {
 /**
  * Continues a text: an async iterable of pieces as they are decoded, whose return value tells why it ended.
  *
- * @throws {DsError} kind "usage" where the prompt does not fit the context or the model has no tokenizer
+ * @throws {DsError} kind "usage" where the prompt does not fit the context or the model has no tokenizer,
+ * "calibration-mismatch" where the calibration is another model's
  */
 export async function* generateText(
   loaded: LoadedModel,
@@ -36,6 +38,7 @@ export async function* generateText(
 ): AsyncGenerator<GeneratedPiece, GenerateResult> {
   const { model, tokenizer, context, checkpoint: { config } } = loaded;
   if (tokenizer === null) throw new DsError("usage", `Cannot read a prompt for ${loaded.name}: it has no tokenizer`);
+  if (options.calibration !== undefined) requireMatch(options.calibration, loaded.identity, "given to generateText");
   const facts = options.calibration === undefined
     ? null
     : calibrationFacts(options.calibration, defaultLabelLayout(config.headDim));

@@ -3,8 +3,7 @@ import { link, mkdir, open, readFile, rm, rmdir, stat, unlink, utimes, writeFile
 import { hostname } from "node:os";
 import { DsError } from "../core/errors.ts";
 import { cannotWrite, errorCode } from "./failures.ts";
-import { processStart, processWorld } from "./process_identity.ts";
-import { isRunning } from "./stale_files.ts";
+import { isRunning, processStart, processWorld } from "./process_identity.ts";
 
 export interface LockOptions {
   /** How long to wait for another holder; 0, the default, refuses at once. */

@@ -1,6 +1,8 @@
 import { execFile } from "node:child_process";
+import { readFileSync } from "node:fs";
 import { readFile, readlink } from "node:fs/promises";
 import { hostname, platform } from "node:os";
+import { errorCode } from "./failures.ts";
 
 let world: Promise<string> | undefined;
 
@@ -17,13 +19,31 @@ export function processWorld(): Promise<string> {
   return world;
 }
 
+/** Fields of Linux's account of a process from the third, its state, on; null where there is none. */
+function statusFields(pid: number): string[] | null {
+  try {
+    const text = readFileSync(`/proc/${pid}/stat`, "utf8");
+    // The second field is the program's name in brackets and may hold anything.
+    return text.slice(text.lastIndexOf(")") + 2).split(" ");
+  } catch {
+    return null;
+  }
+}
+
+/** Whether a process of this machine with that number runs; one that has ended and awaits its parent does not. */
+export function isRunning(pid: number): boolean {
+  try {
+    process.kill(pid, 0);
+  } catch (error) {
+    // EPERM: it runs, and belongs to somebody else.
+    if (errorCode(error) === "ESRCH") return false;
+  }
+  return !/^[ZX]/.test(statusFields(pid)?.[0] ?? "");
+}
+
 /** When a process began, in the system's own notation; null where that cannot be known. */
 export async function processStart(pid: number): Promise<string | null> {
-  if (platform() === "linux") {
-    const facts = await readFile(`/proc/${pid}/stat`, "utf8").catch(() => null);
-    // The second field is the program's name in brackets and may hold anything; the 22nd is the start.
-    return facts?.slice(facts.lastIndexOf(")") + 2).split(" ")[19] ?? null;
-  }
+  if (platform() === "linux") return statusFields(pid)?.[19] ?? null;
   if (platform() === "win32") return null;
   return await new Promise((resolve) => {
     execFile(

@@ -1,22 +1,11 @@
 import { lstat, opendir, rm } from "node:fs/promises";
 import { join } from "node:path";
-import { errorCode } from "./failures.ts";
+import { isRunning } from "./process_identity.ts";
 
 const TEMPORARY = /^\.ds-(\d{1,10})-[0-9a-f]{12}\.tmp$/;
 /** A folder with more entries is not searched to its end: a write must stay quick. */
 const MOST_ENTRIES = 4096;
 const YOUNGEST_MS = 60_000;
-
-/** Whether a process of this machine with that number runs. */
-export function isRunning(pid: number): boolean {
-  try {
-    process.kill(pid, 0);
-    return true;
-  } catch (error) {
-    // EPERM: it runs, and belongs to somebody else.
-    return errorCode(error) !== "ESRCH";
-  }
-}
 
 /** Removes the temporary files that killed runs of ds left in a folder; failures do not matter. */
 export async function removeStaleTemporaries(folder: string): Promise<void> {

@@ -45,19 +45,25 @@ const NO_ROWS: StepRows = {
  */
 export class ReferenceBackend implements Backend {
   readonly name = "reference";
-  readonly device: DeviceInfo = {
-    name: `${runtimeName()}, plain TypeScript`,
-    memoryBytes: null,
-    weightDtypes: ["f32", "f16", "bf16", "q8_0", "q4_0", "q4_1", "q4_k", "q6_k"],
-    kvDtypes: ["f32", "f16", "bf16"],
-  };
+  readonly device: DeviceInfo;
   private rows: StepRows = NO_ROWS;
   private heldBytes = 0;
   /** d of the latest keys: importance depends on it, and scores do not tell it. */
   private headDim = 0;
 
+  /** @param memoryBytes what the machine has; null: `alloc` refuses only what JavaScript cannot give */
+  constructor(memoryBytes: number | null = null) {
+    this.device = {
+      name: `${runtimeName()}, plain TypeScript`,
+      memoryBytes,
+      weightDtypes: ["f32", "f16", "bf16", "q8_0", "q4_0", "q4_1", "q4_k", "q6_k"],
+      kvDtypes: ["f32", "f16", "bf16"],
+    };
+  }
+
   alloc(spec: TensorSpec): Tensor {
-    const tensor = new ReferenceTensor(spec, this.heldBytes);
+    const { memoryBytes } = this.device;
+    const tensor = new ReferenceTensor(spec, this.heldBytes, memoryBytes ?? Infinity);
     this.heldBytes += tensor.heldBytes;
     return tensor;
   }
@@ -169,9 +175,9 @@ export class ReferenceBackend implements Backend {
   }
 }
 
-/** Needs nothing and always works. */
-export function openReference(): Promise<Backend> {
-  return Promise.resolve(new ReferenceBackend());
+/** Needs nothing and always works. `memoryBytes` as in {@link ReferenceBackend}. */
+export function openReference(memoryBytes: number | null = null): Promise<Backend> {
+  return Promise.resolve(new ReferenceBackend(memoryBytes));
 }
 
 /** "Deno 2.9.6": all three runtimes say so in the web's standard place. */

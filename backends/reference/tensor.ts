@@ -24,8 +24,11 @@ export class ReferenceTensor<A extends Values = Values> implements Tensor {
   chunks: readonly A[];
   private readonly chunkValues: number;
 
-  /** @throws {DsError} kind "out-of-memory" */
-  constructor(spec: TensorSpec, heldBytes: number) {
+  /**
+   * @param heldBytes what the backend holds already, of `memoryBytes` in all
+   * @throws {DsError} kind "out-of-memory"
+   */
+  constructor(spec: TensorSpec, heldBytes = 0, memoryBytes = Infinity) {
     this.dtype = spec.dtype;
     this.shape = [...spec.shape];
     this.place = spec.place ?? "device";
@@ -39,6 +42,9 @@ export class ReferenceTensor<A extends Values = Values> implements Tensor {
       const asked = `a ${spec.dtype} tensor of [${spec.shape.join(", ")}]`;
       return new DsError("out-of-memory", `Cannot hold ${asked}, ${count * bytesPerValue} bytes: ${reason}`);
     };
+    if (heldBytes + count * bytesPerValue > memoryBytes) {
+      throw refuse(`${heldBytes} of the ${memoryBytes} bytes of memory are taken`);
+    }
     const { length: rank } = spec.shape;
     let entry = rank === 1 ? count : product(spec.shape.slice(1));
     if (entry > limit && rank > 2) entry = product(spec.shape.slice(2));

@@ -28,7 +28,7 @@ export function evalOptions(flags: Flags) {
     ...sparseFlags(flags),
     context: flags.maybe("--context", count("N", 2), "Tokens per window.", "1024, or what model and text allow"),
     windows: flags.value("--windows", count("N", 1), "Windows, taken from the start of the text.", 1),
-    skip: flags.maybe("--skip", count("N", 0), "Positions at the start of a window that do not count.", "a quarter of the window"),
+    skip: flags.value("--skip", count("N", 0), "Positions at the start of a window that do not count.", 0),
     setting: flags.value(
       "--setting",
       oneOf("SETTING", ["served", "harsh"]),

@@ -35,6 +35,8 @@ export interface LastSelection {
 export interface LayerReads {
   /** (token, head) pairs whose K and V rows are read, summed over heads. */
   readonly rows: number;
+  /** Mean k of the token sets, one per KV head or per query head. */
+  readonly tokens: number;
   /** (token, head) pairs of which K alone is read. */
   readonly keys: number;
   /** Bytes of labels and running sums. */

@@ -78,10 +78,12 @@ export class DoubleSparsityAttention implements Attention {
     const { numKvHeads: Hk, headDim: d } = this.config;
     let rows = 0;
     for (let s = 0; s < this.sets; s++) rows += this.tokens(layer, s, kvLen);
-    if (rows >= this.sets * kvLen) return { rows: Hk * kvLen, keys: 0, extraBytes: 0, dense: true };
-    const sums = this.options.tail ? d * 4 + (kvLen % VALUE_SUM_TOKENS) * d * 4 : 0;
+    if (rows >= this.sets * kvLen) {
+      return { rows: Hk * kvLen, tokens: kvLen, keys: 0, extraBytes: 0, dense: true };
+    }
+    const sums = this.options.tail ? d * 4 + ((kvLen - 1) % VALUE_SUM_TOKENS) * d * 4 : 0;
     const { keys, labelBytes } = this.scoringReads(kvLen);
-    return { rows, keys, extraBytes: labelBytes + Hk * sums, dense: false };
+    return { rows, tokens: rows / this.sets, keys, extraBytes: labelBytes + Hk * sums, dense: false };
   }
 
   free(): void {

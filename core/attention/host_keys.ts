@@ -16,6 +16,7 @@ export class HostKeys {
   /** Per layer, per KV head: f32 [S, d]. */
   private readonly keys = new Map<number, Float32Array[]>();
   private readonly lengths = new Map<number, number>();
+  private slot: number | null = null;
 
   constructor(backend: Backend, config: ModelConfig) {
     this.backend = backend;
@@ -50,11 +51,12 @@ export class HostKeys {
     return downloadFloats(this.backend, qkv);
   }
 
-  /** The one slot of these rows. */
+  /** The one slot of these rows, the same in every step: what is known of the keys is known of that slot. */
   slotOf(rows: StepRows): number {
-    const slot = rows.slots[0];
-    if (rows.slots.some((other) => other !== slot)) {
-      throw new RangeError(`Cannot select on the host for several slots in one step: found ${new Set(rows.slots).size}`);
+    const slot = (this.slot ??= rows.slots[0]);
+    const other = rows.slots.find((found) => found !== slot);
+    if (other !== undefined) {
+      throw new RangeError(`Cannot select on the host for slots ${slot} and ${other}: open one attention per slot`);
     }
     return slot;
   }

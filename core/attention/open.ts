@@ -50,8 +50,12 @@ export function openAttention(
       const labels = needed(calibration?.labels, mode, "key means, deviations and a ranking");
       return new DoubleSparsityAttention(backend, config, sparse(options, labels), capacity);
     }
-    case "oracle":
-      return new OracleAttention(backend, config, sparse(options, null), capacity);
+    case "oracle": {
+      const labels = labelsOf(mode, calibration);
+      // The tail's mean V comes from sums that are kept beside labels: without labels there is none.
+      const tail = options.tail && labels !== null;
+      return new OracleAttention(backend, config, sparse({ ...options, tail }, labels), capacity);
+    }
     case "paper": {
       const ranking = needed(calibration?.queryHeadRanking, mode, "a ranking per query head");
       return new PaperAttention(backend, config, budget, capacity, ranking);
@@ -61,9 +65,9 @@ export function openAttention(
   }
 }
 
-/** The labels a mode's cache must carry; null for the modes that score none. */
+/** The labels a mode's cache must carry: `oracle` scores none, but its tail needs what stands beside them; else null. */
 export function labelsOf(mode: AttentionMode, calibration: CalibrationFacts | null): LabelPlan | null {
-  return mode === "double-sparsity" ? calibration?.labels ?? null : null;
+  return mode === "double-sparsity" || mode === "oracle" ? calibration?.labels ?? null : null;
 }
 
 function sparse(options: AttentionOptions, labels: LabelPlan | null): SparseOptions {

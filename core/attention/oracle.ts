@@ -1,4 +1,5 @@
 import type { LayerCache, Tensor } from "../backend.ts";
+import { importanceScale } from "../importance.ts";
 import { bytesOfArray } from "../tensor_io.ts";
 import { DoubleSparsityAttention } from "./double_sparsity.ts";
 import { dot, HostKeys } from "./host_keys.ts";
@@ -28,6 +29,8 @@ export class OracleAttention extends DoubleSparsityAttention {
     const keys = await host.upTo(layer, cache, host.slotOf(rows), Math.max(...rows.positions));
     const qkv = await host.qkv(qkvTensor);
     const width = (Hq + 2 * Hk) * d;
+    // From a shift of 32 on every token counts the same: near-equal logits are written more coarsely instead.
+    const finest = 31 - importanceScale(d, 0).shift;
     const exact = new Float64Array(S);
     const rounded = new Int32Array(S);
     const exponent = new Int32Array(T * Hq);
@@ -41,7 +44,7 @@ export class OracleAttention extends DoubleSparsityAttention {
         exact[position] = dot(qkv, q, qkv, t * width + (Hq + kvHead) * d, d);
         let largest = 0;
         for (let n = 0; n <= position; n++) largest = Math.max(largest, Math.abs(exact[n]));
-        const e = largest === 0 ? 0 : SCORE_BITS - binaryExponent(largest);
+        const e = largest === 0 ? 0 : Math.min(SCORE_BITS - binaryExponent(largest), finest);
         const factor = 2 ** e;
         let best = -Infinity;
         for (let n = 0; n <= position; n++) {

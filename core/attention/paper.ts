@@ -27,7 +27,7 @@ export class PaperAttention extends HostSelectedAttention {
   constructor(backend: Backend, config: ModelConfig, budget: Budget, capacity: number, ranking: Uint8Array) {
     super(backend, config, budget, capacity);
     this.ranking = ranking;
-    this.numChannels = Math.max(1, config.headDim / 4);
+    this.numChannels = Math.max(1, Math.floor(config.headDim / 4));
     this.slotCapacity = capacity;
     this.scores = new Float64Array(capacity);
     this.scratch = new Float64Array(capacity);

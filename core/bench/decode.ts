@@ -11,7 +11,7 @@ import type { Model } from "../model.ts";
 import { Random } from "../random.ts";
 import { Session } from "../session.ts";
 import { stepTraffic, weightTraffic } from "../traffic.ts";
-import { lastRows } from "./attention.ts";
+import { lastRows } from "./attention_shape.ts";
 import { copySlot } from "./copy_slot.ts";
 import { fillSlot, type KeyMoments } from "./synthetic.ts";
 import type { TimedCase } from "./timing.ts";
@@ -178,9 +178,12 @@ async function fill(model: Model, cache: KvCache, options: DecodeBenchOptions): 
     signal?.throwIfAborted();
     const layer = layers[l]!;
     if (filled === "synthetic") {
-      fillSlot(backend, layer, config, moments[l]!, cache.capacity, seed + l);
-      onProgress?.(l + 1, layers.length);
-      await new Promise((resolve) => setTimeout(resolve, 0));
+      await fillSlot(backend, layer, config, moments[l]!, {
+        length: cache.capacity,
+        seed: seed + l,
+        ...(signal && { signal }),
+        onProgress: (done, total) => onProgress?.(l * total + done, layers.length * total),
+      });
     }
     const others = Array.from({ length: cache.slots - 1 }, (_, i) => ({ cache: layer, slot: i + 1 }));
     if (others.length > 0) await copySlot(backend, { cache: layer, slot: 0 }, others);

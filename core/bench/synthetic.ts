@@ -1,7 +1,6 @@
-import type { Backend, LayerCache } from "../backend.ts";
+import type { Backend, LabelLayout, LayerCache } from "../backend.ts";
 import type { LabelChannels } from "../kv_cache.ts";
 import { labelChannels, quantiser } from "../labels.ts";
-import type { LabelLayout } from "../backend.ts";
 import { cos, exp, log, sin } from "../math.ts";
 import { consecutiveRows } from "../model.ts";
 import { Random } from "../random.ts";
@@ -110,20 +109,27 @@ export class SyntheticRows {
   }
 }
 
-/** Writes `length` tokens of random K and V, with their labels, into one slot of a layer. */
-export function fillSlot(
+export interface FillOptions {
+  readonly length: number;
+  readonly seed: number;
+  readonly slot?: number;
+  readonly signal?: AbortSignal;
+  readonly onProgress?: (doneTokens: number, totalTokens: number) => void;
+}
+
+/** Writes tokens of random K and V, with their labels, into one slot of a layer. */
+export async function fillSlot(
   backend: Backend,
   cache: LayerCache,
   shape: HeadShape,
   moments: KeyMoments,
-  length: number,
-  seed: number,
-  slot = 0,
-): void {
+  { length, seed, slot = 0, signal, onProgress }: FillOptions,
+): Promise<void> {
   const { numHeads, numKvHeads, headDim } = shape;
   const width = (numHeads + 2 * numKvHeads) * headDim;
   const source = new SyntheticRows(shape, seed);
   for (let first = 0; first < length; first += FILL_CHUNK) {
+    signal?.throwIfAborted();
     const count = Math.min(FILL_CHUNK, length - first);
     const values = new Float32Array(count * width);
     source.fill(values, moments);
@@ -133,5 +139,8 @@ export function fillSlot(
     backend.appendKv(cache, qkv);
     backend.submit();
     backend.free(qkv);
+    onProgress?.(first + count, length);
+    // Lets Ctrl-C and timers through: a synchronous backend never yields by itself.
+    await new Promise((resolve) => setTimeout(resolve, 0));
   }
 }

@@ -79,7 +79,9 @@ export class AddedTokens {
 }
 
 function touchesWord(text: string, start: number, end: number): boolean {
-  const before = start > 1 && text.codePointAt(start - 2)! > 0xffff ? text.slice(start - 2, start) : text[start - 1];
+  const before = start > 1 && text.codePointAt(start - 2)! > 0xffff
+    ? text.slice(start - 2, start)
+    : text[start - 1];
   const behind = end < text.length ? String.fromCodePoint(text.codePointAt(end)!) : "";
   return WORD.test(before ?? "") || WORD.test(behind);
 }

@@ -5,7 +5,8 @@ import type { AddedToken } from "./added_tokens.ts";
 import { Bpe, ScoredMerges } from "./bpe.ts";
 import { unspell } from "./byte_level.ts";
 import { Pipeline, type TokenizerParts } from "./pipeline.ts";
-import { NAMED_SPLITS, spellPieces, splitByRule, splitSteps } from "./splitting.ts";
+import { NAMED_SPLITS } from "./split_rules.ts";
+import { spellPieces, splitByRule, splitSteps } from "./splitting.ts";
 import type { Tokenizer } from "./tokenizer.ts";
 import { byteOf, byteTokens, MAX_TOKENS, readMerges } from "./vocabulary.ts";
 
@@ -37,7 +38,10 @@ export function ggufTokenizer(source: GgufSource): Tokenizer {
   }
   for (const id of [source.bosTokenId, source.eosTokenId, source.unknownTokenId]) {
     if (id !== null && !(Number.isSafeInteger(id) && id >= 0 && id < tokens.length)) {
-      throw badData(file, `its special tokens must lie in the vocabulary of ${tokens.length}: found id ${id}`);
+      throw badData(
+        file,
+        `its special tokens must lie in the vocabulary of ${tokens.length}: found id ${id}`,
+      );
     }
   }
   if (source.model === "gpt2") return new Pipeline(byteLevelParts(source));

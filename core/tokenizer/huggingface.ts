@@ -43,10 +43,14 @@ export function huggingfaceTokenizer(source: HuggingfaceSource): Tokenizer {
   for (const key of ["continuing_subword_prefix", "end_of_word_suffix"]) {
     if (facts.text(key, "") !== "") throw facts.refuse(key, "empty", facts.raw(key));
   }
-  if (facts.has("dropout") && facts.real("dropout") !== 0) throw facts.refuse("dropout", "0", facts.raw("dropout"));
+  if (facts.has("dropout") && facts.real("dropout") !== 0) {
+    throw facts.refuse("dropout", "0", facts.raw("dropout"));
+  }
   const unknownText = facts.has("unk_token") ? facts.text("unk_token") : null;
   const unknown = unknownText === null ? null : ids.get(unknownText) ?? null;
-  if (unknownText !== null && unknown === null) throw facts.refuse("unk_token", "a token of its vocab", unknownText);
+  if (unknownText !== null && unknown === null) {
+    throw facts.refuse("unk_token", "a token of its vocab", unknownText);
+  }
   const merges = own(model, "merges");
   if (!Array.isArray(merges)) throw facts.refuse("merges", "a list", merges);
   const table = readMerges(merges, ids, file);
@@ -74,7 +78,10 @@ export function huggingfaceTokenizer(source: HuggingfaceSource): Tokenizer {
     bosTokenId,
     eosTokenId,
     added: stated.filter((one) => !normalises(one)).map(({ token }) => token),
-    addedNormalised: stated.filter(normalises).map(({ token }) => ({ ...token, text: normalise!(token.text) })),
+    addedNormalised: stated.filter(normalises).map(({ token }) => ({
+      ...token,
+      text: normalise!(token.text),
+    })),
     normalise,
     split: hfSplit(own(root, "pre_tokenizer"), file),
     bpe: new Bpe(made, table, {
@@ -124,7 +131,10 @@ function readAdded(added: unknown, file: string): StatedToken[] {
     );
     const text = facts.text("content");
     if (text.length > MAX_TOKEN_LENGTH) {
-      throw badData(file, `added token ${index} has ${text.length} characters, more than ${MAX_TOKEN_LENGTH}`);
+      throw badData(
+        file,
+        `added token ${index} has ${text.length} characters, more than ${MAX_TOKEN_LENGTH}`,
+      );
     }
     const isSpecial = facts.flag("special", false);
     return {

@@ -21,7 +21,9 @@ export interface Decoding {
  */
 export function hfDecoding(field: unknown, file: string): Decoding {
   const steps = flatSteps(field, "decoders", "decoder", file);
-  if (steps.length === 0) throw badData(file, "it has no decoder, so its tokens cannot be put together to text");
+  if (steps.length === 0) {
+    throw badData(file, "it has no decoder, so its tokens cannot be put together to text");
+  }
   const utf8 = new TextEncoder();
   const replacements: ((text: string) => string)[] = [];
   let dropsSpace = false;
@@ -33,7 +35,8 @@ export function hfDecoding(field: unknown, file: string): Decoding {
     else if (type === "ByteFallback") hasByteTokens = true;
     else if (type === "Replace") replacements.push(replacement(facts));
     else if (type === "Strip") {
-      const isFirstSpace = facts.text("content") === " " && facts.integer("start") === 1 && facts.integer("stop") === 0;
+      const isFirstSpace = facts.text("content") === " " && facts.integer("start") === 1 &&
+        facts.integer("stop") === 0;
       if (!isFirstSpace) throw badData(file, "the Strip of its decoder must take one space from the start");
       dropsSpace = true;
     } else if (type === "Metaspace") {
@@ -62,7 +65,9 @@ export function hfDecoding(field: unknown, file: string): Decoding {
 function replacement(facts: Facts): (text: string) => string {
   const pattern = facts.raw("pattern");
   const wanted = isObject(pattern) ? own(pattern, "String") : undefined;
-  if (typeof wanted !== "string" || wanted === "") throw facts.refuse("pattern", "a String that is not empty", pattern);
+  if (typeof wanted !== "string" || wanted === "") {
+    throw facts.refuse("pattern", "a String that is not empty", pattern);
+  }
   const content = facts.text("content");
   return (text) => text.replaceAll(wanted, () => content);
 }

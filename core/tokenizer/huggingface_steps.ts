@@ -1,16 +1,15 @@
 import { badData } from "../errors.ts";
 import { Facts } from "../formats/facts.ts";
 import { describe, quote } from "../formats/quote.ts";
-import { isObject, type JsonObject, own } from "../formats/strict_json.ts";
+import { isObject, own } from "../formats/strict_json.ts";
 import { Pattern, PatternError } from "./pattern.ts";
+import { GPT2_RULE } from "./split_rules.ts";
 import {
-  GPT2_RULE,
+  spellPieces,
   SPLIT_BEHAVIOURS,
   type SplitBehaviour,
-  splitBy,
   splitByRule,
   splitByText,
-  spellPieces,
   type SplitStep,
   splitSteps,
 } from "./splitting.ts";
@@ -37,7 +36,9 @@ export function flatSteps(field: unknown, list: string, what: string, file: stri
       return;
     }
     const parts = own(one, list);
-    if (!Array.isArray(parts)) throw badData(file, `the ${list} of its ${what} must be a list: found ${describe(parts)}`);
+    if (!Array.isArray(parts)) {
+      throw badData(file, `the ${list} of its ${what} must be a list: found ${describe(parts)}`);
+    }
     for (const part of parts) add(part, nesting + 1);
   };
   if (field !== undefined && field !== null) add(field, 1);
@@ -78,7 +79,9 @@ export function hfNormaliser(field: unknown, file: string): Normaliser | null {
     const most = MOST_GROWTH * text.length + FREE_GROWTH;
     return steps.reduce((before, step) => {
       const after = step(before);
-      if (after.length > most) throw new PatternError(`normalisation makes more than ${MOST_GROWTH} times the text`);
+      if (after.length > most) {
+        throw new PatternError(`normalisation makes more than ${MOST_GROWTH} times the text`);
+      }
       return after;
     }, text);
   };

@@ -42,7 +42,10 @@ export function hfSurroundings(
       const text = isObject(special) ? own(special, "id") : undefined;
       const id = typeof text === "string" ? idOf(text) : null;
       if (id === null) {
-        throw badData(file, `its post_processor names a token that is not in the vocabulary: ${describe(text)}`);
+        throw badData(
+          file,
+          `its post_processor names a token that is not in the vocabulary: ${describe(text)}`,
+        );
       }
       (seesText ? behind : before).push(id);
     }

@@ -121,7 +121,9 @@ export class Pipeline implements Tokenizer {
 
   #textOf(id: number | null): string | null {
     if (id === null) return null;
-    for (const token of [...this.#parts.added, ...this.#parts.addedNormalised]) if (token.id === id) return token.text;
+    for (const token of [...this.#parts.added, ...this.#parts.addedNormalised]) {
+      if (token.id === id) return token.text;
+    }
     return new TextDecoder().decode(this.#tokens.bytesOf(id));
   }
 }

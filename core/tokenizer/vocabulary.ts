@@ -9,7 +9,10 @@ export const MAX_MERGES = 2 ** 22;
 /** A token id that a file states. */
 export function tokenId(value: unknown, limit: number, what: string, file: string): number {
   if (typeof value === "number" && Number.isSafeInteger(value) && value >= 0 && value < limit) return value;
-  throw badData(file, `the id of ${what} must be an integer from 0 to ${limit - 1}: found ${describe(value)}`);
+  throw badData(
+    file,
+    `the id of ${what} must be an integer from 0 to ${limit - 1}: found ${describe(value)}`,
+  );
 }
 
 /**
@@ -34,12 +37,18 @@ export function readMerges(
       ? merge as unknown[]
       : [];
     if (typeof left !== "string" || typeof right !== "string" || more.length > 0) {
-      throw badData(file, `merge ${index} must be two tokens with one space between: found ${describe(merge)}`);
+      throw badData(
+        file,
+        `merge ${index} must be two tokens with one space between: found ${describe(merge)}`,
+      );
     }
     const of = (text: string): number => {
       const id = ids.get(text);
       if (id !== undefined) return id;
-      throw badData(file, `merge ${index} needs the token ${quote(text)}, which the vocabulary does not have`);
+      throw badData(
+        file,
+        `merge ${index} needs the token ${quote(text)}, which the vocabulary does not have`,
+      );
     };
     table.set(index, of(left), of(right), of(left + right));
   });

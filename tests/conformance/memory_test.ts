@@ -40,6 +40,23 @@ conformance("upload, download", 0, [
       () => finiteHalves(dtype),
     )
   ),
+  ...(["f16", "bf16"] as const).map((dtype) =>
+    transfer(
+      `some rows of ${dtype}, written and read`,
+      async ({ backend }) => {
+        const tensor = backend.alloc({ dtype, shape: [8, 16] });
+        backend.upload(tensor, finiteHalves(dtype).subarray(4096, 4096 + 3 * 32), 2 * 32);
+        const found = await backend.download(tensor, 32, 5 * 32);
+        backend.free(tensor);
+        return found;
+      },
+      () => {
+        const wanted = new Uint8Array(5 * 32);
+        wanted.set(finiteHalves(dtype).subarray(4096, 4096 + 3 * 32), 32);
+        return wanted;
+      },
+    )
+  ),
   transfer("all of it", (bench) => bench.backend.download(bench.tensor(x, [7, 33])), () => bytes),
   transfer(
     "some rows of it",

@@ -60,5 +60,6 @@ function extremeQueries(): Scenario {
 
 conformance("scoreLabels", 0, [
   ...SCENARIOS.map((spec) => scoresOf(new Scenario(spec), spec.name)),
+  scoresOf(new Scenario(SCENARIOS[6]).halfway(), "queries halfway between two codes"),
   scoresOf(extremeQueries(), "queries from 1e-35 to 1e20 and a zero one"),
 ]);

@@ -3,7 +3,7 @@ import { readFile } from "node:fs/promises";
 import { test } from "node:test";
 import { openReference } from "../../../backends/reference/backend.ts";
 import type { Backend, LayerCache } from "../../../core/backend.ts";
-import { IMPORTANCE_TABLE, importance, importanceScale, quantiseQuery } from "../../../core/importance.ts";
+import { importance, IMPORTANCE_TABLE, importanceScale, quantiseQuery } from "../../../core/importance.ts";
 import { labelWords } from "../../../core/labels.ts";
 import { downloadFloats, downloadInts, tensorOf } from "../../../core/tensor_io.ts";
 
@@ -106,7 +106,12 @@ async function decodeStep(backend: Backend, golden: Case) {
   };
   const forced = { sinkTokens: golden.sinkTokens, recentTokens: golden.recentTokens };
   backend.scoreLabels(scores, qkv, cache);
-  backend.selectTokens(selection, scores, tensorOf(backend, Int32Array.of(golden.heavyTokens), [1, 1]), forced);
+  backend.selectTokens(
+    selection,
+    scores,
+    tensorOf(backend, Int32Array.of(golden.heavyTokens), [1, 1]),
+    forced,
+  );
   const attendWith = async (run: (out: ReturnType<Backend["alloc"]>) => void) => {
     const out = backend.alloc({ dtype: "f32", shape: [1, g, d] });
     run(out);

@@ -1,0 +1,60 @@
+/**
+ * Runs the suite on one runtime and ends with what really ran: `run.ts [deno|bun|node] [files...]`. Started by the tasks
+ * `test`, `test:bun` and `test:node`; Bun and Node come from npm.
+ */
+import { spawn } from "node:child_process";
+import { readdirSync } from "node:fs";
+import { join, relative } from "node:path";
+import { fileURLToPath } from "node:url";
+import { backendStatus } from "../backends/mod.ts";
+
+const root = fileURLToPath(new URL("..", import.meta.url));
+const [runtime = "deno", ...chosen] = process.argv.slice(2);
+
+function testFiles(folder: string): string[] {
+  return readdirSync(folder, { withFileTypes: true }).flatMap((entry) => {
+    const path = join(folder, entry.name);
+    return entry.isDirectory() ? testFiles(path) : entry.name.endsWith("_test.ts") ? [relative(root, path)] : [];
+  });
+}
+
+const files = chosen.length > 0 ? chosen : testFiles(join(root, "tests"));
+const COMMANDS: Record<string, string[]> = {
+  deno: ["npx", "-y", "deno@2.9", "test", "-A", "--no-check", "--parallel", ...files],
+  bun: ["npx", "-y", "bun@1.4", "test", "--timeout", "120000", ...files.map((file) => `./${file}`)],
+  node: ["npx", "-y", "node@24", "--test", "--test-concurrency=2", ...files],
+};
+const command = COMMANDS[runtime];
+if (command === undefined) {
+  console.error(`Cannot test on ${runtime}: choose ${Object.keys(COMMANDS).join(", ")}`);
+  process.exit(2);
+}
+
+const started = performance.now();
+const skipped = new Set<string>();
+const child = spawn(command[0], command.slice(1), { cwd: root, stdio: ["ignore", "pipe", "pipe"] });
+for (const [stream, out] of [[child.stdout, process.stdout], [child.stderr, process.stderr]] as const) {
+  let line = "";
+  stream.on("data", (bytes: Uint8Array) => {
+    out.write(bytes);
+    line += new TextDecoder().decode(bytes);
+    const lines = line.split("\n");
+    line = lines.pop() ?? "";
+    for (const text of lines) {
+      const reason = /\bneeds [^"]*?: not (?:here|set)/.exec(text);
+      if (reason !== null) skipped.add(reason[0]);
+    }
+  });
+}
+const code: number = await new Promise((resolve) => {
+  child.on("close", (status: number | null) => resolve(status ?? 1));
+  child.on("error", () => resolve(1));
+});
+
+const status = await backendStatus();
+const names = (available: boolean) =>
+  status.filter((backend) => backend.available === available).map(({ name }) => name).join(", ") || "none";
+console.log(`\n${code === 0 ? "passed" : "FAILED"} on ${runtime}: ${files.length} files in ${((performance.now() - started) / 1000).toFixed(0)} s`);
+for (const reason of skipped) console.log(`skipped: ${reason}`);
+console.log(`backends that ran: ${names(true)}; not in this build: ${names(false)}`);
+process.exit(code);
