@@ -49,7 +49,8 @@ export async function benchCommand(options: BenchOptions, terminal: Terminal): P
 
 async function openAll({ backends }: BenchOptions, opened: Backend[]): Promise<void> {
   const names = backends.length > 0 ? backends as readonly BackendName[] : await workingBackends();
-  for (const name of names) opened.push(await openBackend(name));
+  const memoryBytes = describeRuntime().freeMemory;
+  for (const name of names) opened.push(await openBackend(name, { memoryBytes }));
 }
 
 /** The reference backend is the definition, not a contender: it is measured where it was named, or is all there is. */

@@ -16,11 +16,10 @@ export function deviceMemory({ device }: Backend): number {
 export function requireMemory(backend: Backend, bytes: number, what: string, fix: string): void {
   const memory = deviceMemory(backend);
   if (bytes <= memory) return;
-  const whose = backend.device.memoryBytes === null ? "this machine has free" : "the device has";
   throw new DsError(
     "out-of-memory",
-    `Cannot bench ${what} on ${backend.name}: it takes at least ${bytesText(bytes)} and ${whose} ${
+    `Cannot bench ${what} on ${backend.name}: it takes at least ${bytesText(bytes)} and ${
       bytesText(memory)
-    }; ${fix}`,
+    } can be had; ${fix}`,
   );
 }

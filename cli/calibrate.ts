@@ -49,7 +49,9 @@ function defaultName({ model, import: config }: CalibrateOptions): string {
 
 async function make(options: CalibrateOptions, terminal: CommandTerminal): Promise<Calibration> {
   if (options.import === null) {
-    if (options.kvHeads !== null) throw new DsError("usage", "Cannot use --kv-heads without --import: models tell their own");
+    if (options.kvHeads !== null) {
+      throw new DsError("usage", "Cannot use --kv-heads without --import: models tell their own");
+    }
     return await measure(options, null, terminal);
   }
   if (options.model === null && options.corpus !== null) {
@@ -59,7 +61,11 @@ async function make(options: CalibrateOptions, terminal: CommandTerminal): Promi
   if (options.corpus === null) {
     const opened = await openChosen(options, terminal);
     try {
-      const rankings = await imported(options.import, options.kvHeads ?? opened.identity.numKvHeads, terminal);
+      const rankings = await imported(
+        options.import,
+        options.kvHeads ?? opened.identity.numKvHeads,
+        terminal,
+      );
       return bindToModel(rankings, opened.identity, options.import);
     } finally {
       await opened.checkpoint.close();
@@ -68,7 +74,11 @@ async function make(options: CalibrateOptions, terminal: CommandTerminal): Promi
   return await measure(options, options.import, terminal);
 }
 
-async function imported(path: string, numKvHeads: number | null, terminal: CommandTerminal): Promise<Calibration> {
+async function imported(
+  path: string,
+  numKvHeads: number | null,
+  terminal: CommandTerminal,
+): Promise<Calibration> {
   if (numKvHeads === null) {
     throw new DsError(
       "usage",

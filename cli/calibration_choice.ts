@@ -11,7 +11,12 @@ import type { LabelLayout } from "../core/backend.ts";
 import { DsError } from "../core/errors.ts";
 import { defaultLabelLayout } from "../core/labels.ts";
 import { dirname } from "node:path";
-import { cachedCalibrationPath, calibrateText, findCalibration, readCalibration } from "../runtime/calibrations.ts";
+import {
+  cachedCalibrationPath,
+  calibrateText,
+  findCalibration,
+  readCalibration,
+} from "../runtime/calibrations.ts";
 import { ensureFolder } from "../runtime/folders.ts";
 import type { LoadedModel } from "../runtime/load.ts";
 import { withLock, writeAtomically } from "../runtime/output.ts";
@@ -134,7 +139,10 @@ export function layoutOf({ checkpoint }: LoadedModel, choice: LabelLayout | null
 }
 
 /** The options of `openAttention` that the flags ask for. */
-export function attentionOptions(choices: SparseChoices, calibration: CalibrationFacts | null): AttentionOptions {
+export function attentionOptions(
+  choices: SparseChoices,
+  calibration: CalibrationFacts | null,
+): AttentionOptions {
   const { heavyTokens, sparsity, perHead, noTail, denseBelow } = choices;
   return {
     budget: heavyTokens === null

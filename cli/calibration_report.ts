@@ -14,7 +14,10 @@ export interface WrittenFile {
 /** Rows of L from [L, H]. */
 export function rowsOf(values: Float32Array, rows: number): number[][] {
   const width = values.length / rows;
-  return Array.from({ length: rows }, (_, row) => Array.from(values.subarray(row * width, (row + 1) * width)));
+  return Array.from(
+    { length: rows },
+    (_, row) => Array.from(values.subarray(row * width, (row + 1) * width)),
+  );
 }
 
 export function meanOf(values: ArrayLike<number>): number {
@@ -42,8 +45,20 @@ export function reportCalibration(calibration: Calibration, file: WrittenFile, t
   terminal.out(facts([
     ["wrote", `${file.path} (${bytesText(file.bytes)})`],
     ["sha256", file.sha256],
-    ["corpus", corpus === null ? "none: rankings as imported" : `${corpus.name}, ${corpus.tokens} tokens in blocks of ${corpus.blockLength}`],
-    ["recall", recall === null ? "not measured" : `${digits(meanOf(recall), 3)} of the attention mass at 1/16, least in a layer ${digits(Math.min(...recall), 3)}`],
+    [
+      "corpus",
+      corpus === null
+        ? "none: rankings as imported"
+        : `${corpus.name}, ${corpus.tokens} tokens in blocks of ${corpus.blockLength}`,
+    ],
+    [
+      "recall",
+      recall === null
+        ? "not measured"
+        : `${digits(meanOf(recall), 3)} of the attention mass at 1/16, least in a layer ${
+          digits(Math.min(...recall), 3)
+        }`,
+    ],
     ["dense layers", denseLayers.length === 0 ? "none" : denseLayers.join(", ")],
     ["took", `${digits(file.seconds, 3)} s`],
   ]));

@@ -36,33 +36,46 @@ export const OPTIONS = {
 
 export type CommandName = keyof typeof OPTIONS;
 
-export type CommandOptions = { [Name in CommandName]: InferValue<ReturnType<(typeof OPTIONS)[Name]>> }[CommandName];
+export type CommandOptions = {
+  [Name in CommandName]: InferValue<ReturnType<(typeof OPTIONS)[Name]>>;
+}[CommandName];
 
 export const WORDS: Readonly<Record<CommandName, CommandWords>> = {
   run: {
     brief: "Generate text, streaming.",
     operands: [maybe("PROMPT")],
-    description: "Generates text from a prompt: an argument, a file, or stdin. Text goes to stdout as it comes, a line of " +
+    description:
+      "Generates text from a prompt: an argument, a file, or stdin. Text goes to stdout as it comes, a line of " +
       "figures to stderr at the end.",
-    examples: ['ds run "Why is the sky blue?"', "ds run --file book.txt \"What became of the ship?\" --compare"],
+    examples: [
+      'ds run "Why is the sky blue?"',
+      'ds run --file book.txt "What became of the ship?" --compare',
+    ],
   },
   calibrate: {
     brief: "Find a model's heavy channels: makes a .dscal file.",
     operands: [],
-    description: "Measures on a text which channels of the keys decide attention scores, and how much sparsity each KV " +
+    description:
+      "Measures on a text which channels of the keys decide attention scores, and how much sparsity each KV " +
       "head bears. The same model, text and options give the same file.",
-    examples: ["ds calibrate --model smollm2-135m --corpus book.txt --block 4k --tokens 16k --out smollm2.dscal"],
+    examples: [
+      "ds calibrate --model smollm2-135m --corpus book.txt --block 4k --tokens 16k --out smollm2.dscal",
+    ],
   },
   bench: {
     brief: "Measure speed against dense attention and the device's ceiling.",
     operands: [one("KIND")],
     description: "Measures attention alone, whole decode steps, or prefill.",
-    examples: ["ds bench attention --contexts 4k,16k,64k --backends cpu", "ds bench decode --model smollm2-135m --contexts 8k"],
+    examples: [
+      "ds bench attention --contexts 4k,16k,64k --backends cpu",
+      "ds bench decode --model smollm2-135m --contexts 8k",
+    ],
   },
   eval: {
     brief: "Measure quality against dense attention.",
     operands: [one("TASK")],
-    description: "Perplexity, KL divergence and agreement of attention modes on windows from the start of a text.",
+    description:
+      "Perplexity, KL divergence and agreement of attention modes on windows from the start of a text.",
     examples: [
       "ds eval perplexity --text book.txt --context 4k --attention dense,double-sparsity,oracle",
       "ds eval perplexity --text book.txt --max-kl 0.01",
@@ -77,14 +90,16 @@ export const WORDS: Readonly<Record<CommandName, CommandWords>> = {
   plan: {
     brief: "Tell the memory a model needs before it is loaded.",
     operands: [],
-    description: "Weights, KV cache, labels and workspace at a context length, whether they fit this machine, and the " +
+    description:
+      "Weights, KV cache, labels and workspace at a context length, whether they fit this machine, and the " +
       "bytes a step reads, dense and sparse.",
     examples: ["ds plan --model smollm2-135m --context 8k --batch 4"],
   },
   doctor: {
     brief: "Tell which backends work here, and test them.",
     operands: [],
-    description: "Prints runtime, machine, folders and models, tries every backend, and checks each on the embedded model.",
+    description:
+      "Prints runtime, machine, folders and models, tries every backend, and checks each on the embedded model.",
     examples: ["ds doctor"],
   },
   pull: {

@@ -48,7 +48,14 @@ export async function compare(
     if (!terminal.json) terminal.out("\n");
     const sparse = await run(sparseAttention);
     const equalTokens = commonLength(dense.tokenIds, sparse.tokenIds);
-    const comparison: Comparison = { ...shared, ttftMs: dense.ttftMs, dense, sparse, top1Agreement, equalTokens };
+    const comparison: Comparison = {
+      ...shared,
+      ttftMs: dense.ttftMs,
+      dense,
+      sparse,
+      top1Agreement,
+      equalTokens,
+    };
     terminal.out(terminal.json ? jsonLine(comparison) : `\n${comparisonTable(comparison)}`);
   } finally {
     denseAttention.free();
@@ -58,14 +65,22 @@ export async function compare(
 
 /** The few figures that decide. */
 export function comparisonTable({ dense, sparse, top1Agreement, equalTokens }: Comparison): string {
-  const row = (name: string, of: (run: Continuation) => string, note = "") => [name, of(dense), of(sparse), note];
+  const row = (
+    name: string,
+    of: (run: Continuation) => string,
+    note = "",
+  ) => [name, of(dense), of(sparse), note];
   const [before, after] = [dense.attention.kvBytesPerToken, sparse.attention.kvBytesPerToken];
   const speeds = [dense.decodeTokensPerSecond, sparse.decodeTokensPerSecond];
   const speedup = speeds[0] !== null && speeds[1] !== null ? `${digits(speeds[1]! / speeds[0]!, 3)}x` : "";
   const lines = table(["", "dense", sparse.attention.mode, ""], [
     row("tokens", ({ generatedTokens }) => String(generatedTokens)),
     row("first token", ({ ttftMs }) => secondsText(ttftMs)),
-    row("tokens/s", (run) => run.decodeTokensPerSecond === null ? "-" : digits(run.decodeTokensPerSecond, 3), speedup),
+    row(
+      "tokens/s",
+      (run) => run.decodeTokensPerSecond === null ? "-" : digits(run.decodeTokensPerSecond, 3),
+      speedup,
+    ),
     row(
       "KV read per token",
       ({ attention }) => attention.kvBytesPerToken === null ? "-" : bytesText(attention.kvBytesPerToken),
@@ -74,7 +89,9 @@ export function comparisonTable({ dense, sparse, top1Agreement, equalTokens }: C
   ]);
   const same = equalTokens === dense.tokenIds.length && equalTokens === sparse.tokenIds.length;
   const agreement = top1Agreement === null ? "" : `top-1 agreement with dense: ${percent(top1Agreement)}; `;
-  return `${lines}${agreement}${same ? "the texts are equal" : `the texts are equal for ${equalTokens} tokens`}\n`;
+  return `${lines}${agreement}${
+    same ? "the texts are equal" : `the texts are equal for ${equalTokens} tokens`
+  }\n`;
 }
 
 function commonLength(a: readonly number[], b: readonly number[]): number {

@@ -49,7 +49,9 @@ export async function doctorCommand(_options: DoctorOptions, terminal: Terminal)
   const isWell = backends.every(({ selfTest }) => selfTest === null || selfTest === "passed");
   if (terminal.json) {
     const folders = { cache, data, huggingFace: hubFolder() };
-    terminal.out(jsonLine({ version: VERSION, ...machine, folders, models, backends, copyGigabytesPerSecond }));
+    terminal.out(
+      jsonLine({ version: VERSION, ...machine, folders, models, backends, copyGigabytesPerSecond }),
+    );
     return isWell ? 0 : 1;
   }
   terminal.out(facts([
@@ -111,7 +113,12 @@ async function denseFault(loaded: LoadedModel): Promise<string | null> {
 
 /** Double sparsity beside dense attention on a short text: wrong labels, selections or tails are far off. */
 async function sparseFault(loaded: LoadedModel): Promise<string | null> {
-  const text = { text: builtinText, corpusName: "built-in text", tokens: SPARSE_TOKENS, blockLength: SPARSE_TOKENS };
+  const text = {
+    text: builtinText,
+    corpusName: "built-in text",
+    tokens: SPARSE_TOKENS,
+    blockLength: SPARSE_TOKENS,
+  };
   const calibration = await calibrateText(loaded, { ...text, quick: true });
   const facts = calibrationFacts(calibration, defaultLabelLayout(loaded.model.config.headDim));
   const window = loaded.tokenizer!.encode(builtinText, { addSpecial: false }).slice(0, SPARSE_TOKENS);
@@ -131,5 +138,7 @@ async function sparseFault(loaded: LoadedModel): Promise<string | null> {
   });
   const { klDivergence, attentionRecall } = row!;
   if (klDivergence < MOST_KL && (attentionRecall ?? 0) > LEAST_RECALL) return null;
-  return `failed: sparse decoding has a KL of ${digits(klDivergence, 3)} and a recall of ${digits(attentionRecall ?? 0, 3)}`;
+  return `failed: sparse decoding has a KL of ${digits(klDivergence, 3)} and a recall of ${
+    digits(attentionRecall ?? 0, 3)
+  }`;
 }

@@ -29,35 +29,39 @@ interface EvalRow extends Omit<PerplexityRow, "logProbabilities"> {
 export async function evalCommand(options: EvalOptions, terminal: CommandTerminal): Promise<void> {
   if (options.logProbabilities !== null) await requireWritable(options.logProbabilities);
   const source = await readSource(options, terminal);
-  const shown = await withModel({ ...options, context: options.context }, terminal, async (loaded, backend) => {
-    const windows = cutWindows(tokensOf(loaded, source), loaded, options);
-    const calibration = await chooseCalibration(loaded, options.attention, options, terminal);
-    const bar = terminal.progress("Evaluating", 0, "positions");
-    try {
-      const rows = await evaluatePerplexity(loaded.model, windows, {
-        modes: options.attention,
-        attention: attentionOptions(options, calibration),
-        setting: options.setting,
-        skip: options.skip,
-        kvDtype: kvDtypeOf(backend, options.kvDtype),
-        onProgress: (done, total) => bar.update(done, total),
-        signal: terminal.signal,
-      });
-      const facts = {
-        task: options.task,
-        model: loaded.name,
-        setting: options.setting,
-        context: windows[0]!.length,
-        windows: windows.length,
-        skip: options.skip,
-        backend: backend.name,
-        device: backend.device.name,
-      };
-      return { facts, rows };
-    } finally {
-      bar.end();
-    }
-  });
+  const shown = await withModel(
+    { ...options, context: options.context },
+    terminal,
+    async (loaded, backend) => {
+      const windows = cutWindows(tokensOf(loaded, source), loaded, options);
+      const calibration = await chooseCalibration(loaded, options.attention, options, terminal);
+      const bar = terminal.progress("Evaluating", 0, "positions");
+      try {
+        const rows = await evaluatePerplexity(loaded.model, windows, {
+          modes: options.attention,
+          attention: attentionOptions(options, calibration),
+          setting: options.setting,
+          skip: options.skip,
+          kvDtype: kvDtypeOf(backend, options.kvDtype),
+          onProgress: (done, total) => bar.update(done, total),
+          signal: terminal.signal,
+        });
+        const facts = {
+          task: options.task,
+          model: loaded.name,
+          setting: options.setting,
+          context: windows[0]!.length,
+          windows: windows.length,
+          skip: options.skip,
+          backend: backend.name,
+          device: backend.device.name,
+        };
+        return { facts, rows };
+      } finally {
+        bar.end();
+      }
+    },
+  );
   if (options.logProbabilities !== null) {
     await writeAtomically(options.logProbabilities, logProbabilitiesJson(shown.rows));
   }
@@ -66,7 +70,9 @@ export async function evalCommand(options: EvalOptions, terminal: CommandTermina
   passGates(rows, options);
 }
 
-type TextSource = { readonly name: string } & ({ readonly text: string } | { readonly ids: readonly number[] });
+type TextSource =
+  & { readonly name: string }
+  & ({ readonly text: string } | { readonly ids: readonly number[] });
 
 async function readSource({ text, tokenIds }: EvalOptions, terminal: CommandTerminal): Promise<TextSource> {
   if (text !== null && tokenIds !== null) {
@@ -91,14 +97,17 @@ function tokensOf(loaded: LoadedModel, source: TextSource): readonly number[] {
   if (foreign === undefined) return source.ids;
   throw new DsError(
     "bad-data",
-    `Cannot evaluate ${name} on token id ${foreign} of ${source.name}: its ids are 0 to ${config.vocabSize - 1}`,
+    `Cannot evaluate ${name} on token id ${foreign} of ${source.name}: its ids are 0 to ${
+      config.vocabSize - 1
+    }`,
   );
 }
 
 /** The first windows of the text, one after the other, nothing put in front of them. */
 function cutWindows(ids: readonly number[], loaded: LoadedModel, options: EvalOptions): number[][] {
   const { windows, skip } = options;
-  const length = options.context ?? Math.min(DEFAULT_WINDOW, loaded.context, Math.floor(ids.length / windows));
+  const length = options.context ??
+    Math.min(DEFAULT_WINDOW, loaded.context, Math.floor(ids.length / windows));
   if (ids.length < windows * length || length < 2) {
     throw new DsError(
       "bad-data",
@@ -109,7 +118,9 @@ function cutWindows(ids: readonly number[], loaded: LoadedModel, options: EvalOp
   if (skip + 2 > length) {
     throw new DsError(
       "usage",
-      `Cannot skip ${skip} positions of windows of ${length} tokens: at most ${length - 2}, or none is left to count`,
+      `Cannot skip ${skip} positions of windows of ${length} tokens: at most ${
+        length - 2
+      }, or none is left to count`,
     );
   }
   return Array.from({ length: windows }, (_, w) => ids.slice(w * length, (w + 1) * length));
@@ -129,7 +140,17 @@ function logProbabilitiesJson(rows: readonly PerplexityRow[]): string {
 }
 
 function rowsTable(rows: readonly EvalRow[]): string {
-  const header = ["attention", "sparsity", "perplexity", "dense", "KL (nats)", "±", "top-1", "recall", "positions"];
+  const header = [
+    "attention",
+    "sparsity",
+    "perplexity",
+    "dense",
+    "KL (nats)",
+    "±",
+    "top-1",
+    "recall",
+    "positions",
+  ];
   return table(
     header,
     rows.map((row) => [
@@ -150,7 +171,9 @@ function rowsTable(rows: readonly EvalRow[]): string {
 function passGates(rows: readonly EvalRow[], { maxKl, maxPerplexity }: EvalOptions): void {
   const faults = rows.flatMap((row) => {
     const over = (name: string, value: number, limit: number | null) =>
-      limit === null || value <= limit ? [] : [`${row.attention} has ${name} ${digits(value, 4)}, allowed is ${limit}`];
+      limit === null || value <= limit
+        ? []
+        : [`${row.attention} has ${name} ${digits(value, 4)}, allowed is ${limit}`];
     return [
       ...over("a KL of", row.klDivergence, maxKl),
       ...over("a perplexity of", row.perplexity, maxPerplexity),

@@ -25,7 +25,7 @@ export const EXIT_CODE_LINES: readonly string[] = [
   "130 Ctrl-C · 143 terminated",
 ];
 
-/** Why `Terminal.signal` was aborted: a signal, or a reader of stdout that went away (code 0: it has seen enough). */
+/** Why `Terminal.signal` was aborted: a signal, or stdout that takes no more (code 0: its reader has seen enough). */
 export class Interrupted extends Error {
   readonly exitCode: number;
 
@@ -43,16 +43,23 @@ export interface Ending {
   readonly message: string | null;
 }
 
-const OUT_OF_MEMORY = /allocation failed|out of memory|invalid (typed array|array buffer) length|length too large/i;
+const OUT_OF_MEMORY =
+  /allocation failed|out of memory|invalid (typed array|array buffer) length|length too large/i;
 
 /** @param signal of the terminal: whatever a command throws after it was aborted is the abort */
 export function endingOf(error: unknown, signal: AbortSignal): Ending {
-  if (signal.aborted && signal.reason instanceof Interrupted) return { code: signal.reason.exitCode, message: null };
-  if (error instanceof Interrupted) return { code: error.exitCode, message: null };
+  const interruption = signal.reason instanceof Interrupted ? signal.reason : error;
+  if (interruption instanceof Interrupted) {
+    const { exitCode, message } = interruption;
+    return { code: exitCode, message: exitCode === EXIT_CODES.io ? message : null };
+  }
   if (error instanceof DsError) return { code: EXIT_CODES[error.kind], message: error.message };
   if (error instanceof RangeError && OUT_OF_MEMORY.test(error.message)) {
     const advice = "try a smaller --context or model; ds plan tells what is needed";
-    return { code: EXIT_CODES["out-of-memory"], message: `Cannot get the memory this needs: ${error.message}; ${advice}` };
+    return {
+      code: EXIT_CODES["out-of-memory"],
+      message: `Cannot get the memory this needs: ${error.message}; ${advice}`,
+    };
   }
   // The library refuses values out of range in this form; any other RangeError is a fault of its own.
   if (error instanceof RangeError && error.message.startsWith("Cannot ")) {
@@ -61,6 +68,7 @@ export function endingOf(error: unknown, signal: AbortSignal): Ending {
   const what = error instanceof Error ? `${error.name}: ${error.message}` : String(error);
   return {
     code: EXIT_BUG,
-    message: `This is a bug in ds, please report it with the command that led here (DS_DEBUG=1 shows where): ${what}`,
+    message:
+      `This is a bug in ds, please report it with the command that led here (DS_DEBUG=1 shows where): ${what}`,
   };
 }

@@ -10,7 +10,10 @@ import type { Terminal } from "./terminal.ts";
 import { DsError } from "../core/errors.ts";
 
 /** `ds export`: a calibration's rankings in the published JSON format. */
-export async function exportCommand({ calibration: path, out }: ExportOptions, terminal: Terminal): Promise<void> {
+export async function exportCommand(
+  { calibration: path, out }: ExportOptions,
+  terminal: Terminal,
+): Promise<void> {
   if (out === null && terminal.json) {
     throw new DsError("usage", "Cannot print both the export and --json facts on stdout: give --out");
   }

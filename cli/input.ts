@@ -62,7 +62,12 @@ export async function readTokenIds(path: string, terminal: CommandTerminal): Pro
   if (!Array.isArray(found)) throw badData(name, "it must be a JSON array of token ids, like [1, 2, 3]");
   const at = found.findIndex((id) => !(Number.isSafeInteger(id) && id >= 0 && id < 2 ** 31));
   if (at >= 0) {
-    throw badData(name, `a token id must be a whole number from 0: found ${JSON.stringify(found[at])?.slice(0, 60)} at place ${at}`);
+    throw badData(
+      name,
+      `a token id must be a whole number from 0: found ${
+        JSON.stringify(found[at])?.slice(0, 60)
+      } at place ${at}`,
+    );
   }
   return found as number[];
 }

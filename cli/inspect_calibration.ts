@@ -23,7 +23,12 @@ export async function inspectCalibration(path: string): Promise<Inspection> {
   const text = facts([
     ["calibration", path],
     ["for", describeModel(model)],
-    ["made on", corpus === null ? "nothing: imported rankings" : `${corpus.name}: ${corpus.tokens} tokens in blocks of ${corpus.blockLength}, seed ${corpus.seed}`],
+    [
+      "made on",
+      corpus === null
+        ? "nothing: imported rankings"
+        : `${corpus.name}: ${corpus.tokens} tokens in blocks of ${corpus.blockLength}, seed ${corpus.seed}`,
+    ],
     ["rankings", described.rankings.join(", ")],
     ["keys measured", calibration.keyContext === null ? "no" : `to ${calibration.keyContext} tokens`],
     ["dense layers", calibration.denseLayers.length === 0 ? "none" : calibration.denseLayers.join(", ")],
@@ -57,7 +62,8 @@ export async function inspectChannelConfig(
     if (kind === undefined) return;
     kinds.set(kind, { layers: (kinds.get(kind)?.layers ?? 0) + 1, heads: rows.length });
   });
-  const numKvHeads = kvHeads ?? kinds.get("k_proj")?.heads ?? kinds.get("qk_proj")?.heads ?? kinds.get("q_proj")?.heads;
+  const numKvHeads = kvHeads ?? kinds.get("k_proj")?.heads ?? kinds.get("qk_proj")?.heads ??
+    kinds.get("q_proj")?.heads;
   if (numKvHeads === undefined) throw badData(path, "it has no q_proj, k_proj or qk_proj rankings");
   const { model } = importChannelConfig(text, path, { numKvHeads, toolVersion: VERSION });
   const { numLayers, numHeads, headDim } = model;

@@ -11,8 +11,14 @@ import { facts } from "./table.ts";
 import type { Terminal } from "./terminal.ts";
 
 /** A model: its headers, its tokenizer, every weight looked at. */
-export async function inspectModel({ target, tokenizer: path }: InspectOptions, terminal: Terminal): Promise<Inspection> {
-  const { checkpoint, tokenizer, identity } = await openModel(target, path === null ? {} : { tokenizer: path });
+export async function inspectModel(
+  { target, tokenizer: path }: InspectOptions,
+  terminal: Terminal,
+): Promise<Inspection> {
+  const { checkpoint, tokenizer, identity } = await openModel(
+    target,
+    path === null ? {} : { tokenizer: path },
+  );
   try {
     await requireSoundWeights(checkpoint, terminal);
     const { config } = checkpoint;
@@ -28,7 +34,9 @@ export async function inspectModel({ target, tokenizer: path }: InspectOptions, 
       tensors: checkpoint.tensors.size,
       dtypes,
       fingerprint: identity.fingerprint,
-      tokenizer: tokenizer === null ? null : { format: checkpoint.tokenizer!.kind, vocabSize: tokenizer.vocabSize },
+      tokenizer: tokenizer === null
+        ? null
+        : { format: checkpoint.tokenizer!.kind, vocabSize: tokenizer.vocabSize },
       hasChatTemplate: checkpoint.chatTemplate !== null,
       calibration: calibration?.path ?? null,
     };
@@ -38,11 +46,21 @@ export async function inspectModel({ target, tokenizer: path }: InspectOptions, 
       facts: found,
       text: facts([
         ["model", checkpoint.source],
-        ["format", `${found.format}: ${Object.entries(dtypes).map(([dtype, count]) => `${count} x ${dtype}`).join(", ")}`],
+        [
+          "format",
+          `${found.format}: ${
+            Object.entries(dtypes).map(([dtype, count]) => `${count} x ${dtype}`).join(", ")
+          }`,
+        ],
         ["family", config.architecture],
         ["size", `${grouped(found.parameters)} parameters, ${bytesText(found.weightBytes)}`],
         ["layers", `${config.numLayers} of ${config.hiddenSize}, feed-forward ${config.ffnSize}`],
-        ["heads", `${numHeads} (${numKvHeads} KV heads, ${numHeads / numKvHeads} to one) of ${config.headDim} channels`],
+        [
+          "heads",
+          `${numHeads} (${numKvHeads} KV heads, ${
+            numHeads / numKvHeads
+          } to one) of ${config.headDim} channels`,
+        ],
         ["vocabulary", `${grouped(config.vocabSize)}${config.tiedEmbeddings ? ", tied" : ""}`],
         ["context", grouped(config.contextLength)],
         ["rope", describeRope(config.rope).slice(0, 160)],
@@ -59,7 +77,9 @@ export async function inspectModel({ target, tokenizer: path }: InspectOptions, 
 
 function parametersOf(checkpoint: Checkpoint): number {
   let count = 0;
-  for (const { shape } of checkpoint.tensors.values()) count += shape.reduce((product, size) => product * size, 1);
+  for (const { shape } of checkpoint.tensors.values()) {
+    count += shape.reduce((product, size) => product * size, 1);
+  }
   return count;
 }
 
@@ -79,7 +99,10 @@ async function requireSoundWeights(checkpoint: Checkpoint, terminal: Terminal): 
   try {
     for await (const { name, flaw, index } of weightFlaws({ ...checkpoint, tensors: watched })) {
       if (flaw === "not finite") {
-        throw badData(checkpoint.source, `weight ${index} of tensor ${name} is not a finite number: the file is damaged`);
+        throw badData(
+          checkpoint.source,
+          `weight ${index} of tensor ${name} is not a finite number: the file is damaged`,
+        );
       }
       terminal.note(`Tensor ${name} holds zeros alone`);
     }

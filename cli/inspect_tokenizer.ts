@@ -33,8 +33,14 @@ export async function inspectTokenizer(path: string): Promise<Inspection> {
       ["tokenizer", path],
       ["format", found.format],
       ["tokens", String(found.vocabSize)],
-      ["begin", `${found.bosToken === null ? "-" : JSON.stringify(found.bosToken)} (${found.bosTokenId ?? "-"})`],
-      ["end", `${found.eosToken === null ? "-" : JSON.stringify(found.eosToken)} (${found.eosTokenIds.join(", ")})`],
+      [
+        "begin",
+        `${found.bosToken === null ? "-" : JSON.stringify(found.bosToken)} (${found.bosTokenId ?? "-"})`,
+      ],
+      [
+        "end",
+        `${found.eosToken === null ? "-" : JSON.stringify(found.eosToken)} (${found.eosTokenIds.join(", ")})`,
+      ],
       ["chat template", found.hasChatTemplate ? "yes" : "no"],
       ["sample", `${JSON.stringify(SAMPLE)} is ${ids.length} tokens`],
     ]),

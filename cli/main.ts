@@ -2,11 +2,15 @@
 import { type Environment, setting } from "../runtime/environment.ts";
 import { commandTerminal, takesColour } from "./command_terminal.ts";
 import { endingOf, EXIT_OK, EXIT_USAGE, Interrupted } from "./exit_codes.ts";
-import { type Parsed, parseArguments } from "./parse.ts";
+import { parseArguments, type Parsed } from "./parse.ts";
 import { processStreams, stdoutFailure, type Streams } from "./streams.ts";
 
 /** The command line of ds. @param argv without the program's own name @returns the exit code */
-export async function main(argv: readonly string[], environment: Environment, streams: Streams): Promise<number> {
+export async function main(
+  argv: readonly string[],
+  environment: Environment,
+  streams: Streams,
+): Promise<number> {
   const { stdout, stderr } = streams;
   const abort = new AbortController();
   let interruptions = 0;
@@ -21,7 +25,8 @@ export async function main(argv: readonly string[], environment: Environment, st
   try {
     const code = await answer(argv, environment, streams, abort.signal);
     await stdout.drained();
-    return abort.signal.reason instanceof Interrupted ? abort.signal.reason.exitCode : code;
+    if (abort.signal.reason instanceof Interrupted) throw abort.signal.reason;
+    return code;
   } catch (error) {
     await stdout.drained();
     const { code, message } = endingOf(error, abort.signal);

@@ -34,7 +34,8 @@ export interface MemoryPlan {
 export function planMemory(checkpoint: Checkpoint, backend: Backend, plan: PlanFacts): MemoryPlan {
   const { config, tensors } = checkpoint;
   const { context, batch, kvDtype, layout, sparsity } = plan;
-  const { numLayers: L, numHeads: Hq, numKvHeads: Hk, headDim: d, hiddenSize: D, ffnSize: F, vocabSize: V } = config;
+  const { numLayers: L, numHeads: Hq, numKvHeads: Hk, headDim: d, hiddenSize: D, ffnSize: F, vocabSize: V } =
+    config;
 
   let weightBytes = context * d * 4;
   let gathered = weightBytes;
@@ -50,7 +51,10 @@ export function planMemory(checkpoint: Checkpoint, backend: Backend, plan: PlanF
     : L * Hk * (batch * (context * labelBytes(layout) + sums) + labelChannels(layout) * 16);
 
   const perRow = 2 * D + (Hq + 2 * Hk) * d + Hq * d + 3 * F;
-  const most = Math.max(headTokens({ kind: "ratio", tokenSparsity: sparsity }, DEFAULT_FORCED, 1, context), 1);
+  const most = Math.max(
+    headTokens({ kind: "ratio", tokenSparsity: sparsity }, DEFAULT_FORCED, 1, context),
+    1,
+  );
   const selecting = layout === null ? 0 : batch * (Hq * context + Hk * most);
   const workspaceBytes = 4 * ((PREFILL_CHUNK + batch) * perRow + batch * (D + V) + selecting);
 

@@ -33,7 +33,9 @@ export async function chooseModel(model: string | null, terminal: Terminal): Pro
     if (terminal.signal.aborted || !(error instanceof DsError)) throw error;
     bar.end();
     const reason = error.message.replace(/\s+/g, " ");
-    terminal.note(`${DEFAULT_MODEL} is not here and cannot be had, so the tiny ${FALLBACK_MODEL} is used: ${reason}`);
+    terminal.note(
+      `${DEFAULT_MODEL} is not here and cannot be had, so the tiny ${FALLBACK_MODEL} is used: ${reason}`,
+    );
     return FALLBACK_MODEL;
   } finally {
     bar.end();
@@ -60,7 +62,11 @@ export async function withModel<T>(
     backend = await openBackend(choice.backend);
     const bar = terminal.progress("Loading the model", opened.checkpoint.weightBytes, "bytes");
     try {
-      loaded = await loadOpened(opened, { backend, context, onProgress: (done, total) => bar.update(done, total) });
+      loaded = await loadOpened(opened, {
+        backend,
+        context,
+        onProgress: (done, total) => bar.update(done, total),
+      });
     } finally {
       bar.end();
     }
@@ -76,12 +82,21 @@ export async function withModel<T>(
 export function contextOf({ name, checkpoint }: OpenedModel, asked: number | null): number {
   const { contextLength } = checkpoint.config;
   if (asked === null || asked <= contextLength) return asked ?? contextLength;
-  throw new DsError("usage", `Cannot use a context of ${asked} tokens: ${name} was made for ${contextLength}`);
+  throw new DsError(
+    "usage",
+    `Cannot use a context of ${asked} tokens: ${name} was made for ${contextLength}`,
+  );
 }
 
 /** How K and V are kept: the choice where the backend offers it, else its best. */
-export function kvDtypeOf({ name, device }: Backend, choice: "f32" | "f16" | "bf16" | null): "f32" | "f16" | "bf16" {
+export function kvDtypeOf(
+  { name, device }: Backend,
+  choice: "f32" | "f16" | "bf16" | null,
+): "f32" | "f16" | "bf16" {
   if (choice === null) return device.kvDtypes[0]!;
   if (device.kvDtypes.includes(choice)) return choice;
-  throw new DsError("usage", `Cannot keep K and V as ${choice}: backend ${name} offers ${device.kvDtypes.join(", ")}`);
+  throw new DsError(
+    "usage",
+    `Cannot keep K and V as ${choice}: backend ${name} offers ${device.kvDtypes.join(", ")}`,
+  );
 }

@@ -20,7 +20,10 @@ export async function requireWritable(path: string): Promise<void> {
     if (facts !== null) return await access(path, constants.W_OK);
     const above = await stat(folder).catch(() => null);
     if (above === null) {
-      throw new DsError("cannot-create", `Cannot write ${path}: its folder ${folder} is not there, make it first`);
+      throw new DsError(
+        "cannot-create",
+        `Cannot write ${path}: its folder ${folder} is not there, make it first`,
+      );
     }
     await access(folder, constants.W_OK);
   } catch (error) {

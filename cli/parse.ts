@@ -76,7 +76,11 @@ export function parseArguments(argv: readonly string[], surroundings: ParseSurro
 }
 
 /** One sentence, with the nearest names where a name was not known. */
-function refusal(argv: readonly string[], error: Message, parsers: ReadonlyMap<string, Parser<"sync", unknown, unknown>>) {
+function refusal(
+  argv: readonly string[],
+  error: Message,
+  parsers: ReadonlyMap<string, Parser<"sync", unknown, unknown>>,
+) {
   const [name] = argv;
   const parser = name === undefined ? undefined : parsers.get(name);
   const help = parser === undefined ? "ds --help" : `ds ${name} --help`;
@@ -91,13 +95,20 @@ function refusal(argv: readonly string[], error: Message, parsers: ReadonlyMap<s
   }
   const unknown = unknownWord(error);
   if (unknown === null) {
-    const reason = formatMessage(error, { quotes: false, colors: false }).replace(/\s+/g, " ").replace(/\.$/, "");
+    const reason = formatMessage(error, { quotes: false, colors: false }).replace(/\s+/g, " ").replace(
+      /\.$/,
+      "",
+    );
     return `${reason}; see ${help}`;
   }
   if (parser === undefined) {
-    return `Cannot run ${quoted(name)}: ds has no such command${hint(name, [...NAMES, "help", "completions"])}; see ${help}`;
+    return `Cannot run ${quoted(name)}: ds has no such command${
+      hint(name, [...NAMES, "help", "completions"])
+    }; see ${help}`;
   }
-  if (!unknown.startsWith("-")) return `Cannot use ${quoted(unknown)}: ds ${name} takes no more words; see ${help}`;
+  if (!unknown.startsWith("-")) {
+    return `Cannot use ${quoted(unknown)}: ds ${name} takes no more words; see ${help}`;
+  }
   const flag = unknown.split("=", 1)[0]!;
   const known = [...extractOptionNames(parser.usage)];
   if (known.includes(flag as "--x")) return `Cannot use ${flag} twice; see ${help}`;

@@ -40,7 +40,13 @@ function show(opened: OpenedModel, backend: Backend, options: PlanOptions, termi
   const freeBytes = backend.device.memoryBytes === null ? machine.freeMemory : null;
   const fits = plan.totalBytes <= memoryBytes;
   if (terminal.json) {
-    const chosen = { context, batch, kvDtype, sparsity, labels: layout === null ? null : printLabelLayout(layout) };
+    const chosen = {
+      context,
+      batch,
+      kvDtype,
+      sparsity,
+      labels: layout === null ? null : printLabelLayout(layout),
+    };
     const where = { model: opened.name, backend: backend.name, device: backend.device.name };
     return terminal.out(jsonLine({ ...where, ...chosen, ...plan, memoryBytes, freeBytes, fits }));
   }
@@ -50,7 +56,9 @@ function show(opened: OpenedModel, backend: Backend, options: PlanOptions, termi
     `${fits ? "fits" : "does not fit"}: ${bytesText(plan.totalBytes)} of ${bytesText(memoryBytes)}${free}\n`,
   );
   if (fits && freeBytes !== null && plan.totalBytes > freeBytes) {
-    terminal.note("It fits the machine, but not what is free now: end other programs or use a smaller --context");
+    terminal.note(
+      "It fits the machine, but not what is free now: end other programs or use a smaller --context",
+    );
   }
 }
 
@@ -62,7 +70,12 @@ interface Chosen {
   readonly sparsity: number;
 }
 
-function planText(name: string, { name: backend, device }: Backend, chosen: Chosen, plan: MemoryPlan): string {
+function planText(
+  name: string,
+  { name: backend, device }: Backend,
+  chosen: Chosen,
+  plan: MemoryPlan,
+): string {
   const { context, batch, kvDtype, layout, sparsity } = chosen;
   const { denseKvBytesPerToken: dense, sparseKvBytesPerToken: sparse } = plan;
   const lines: (readonly [string, string])[] = [
@@ -71,12 +84,20 @@ function planText(name: string, { name: backend, device }: Backend, chosen: Chos
     ["context", `${grouped(context)} tokens${batch > 1 ? ` x ${batch} sequences` : ""}`],
     ["weights", bytesText(plan.weightBytes)],
     ["KV cache", `${bytesText(plan.kvBytes)} (${kvDtype})`],
-    ["labels", layout === null ? "none: the heads are too small" : `${bytesText(plan.labelBytes)} (${printLabelLayout(layout)})`],
+    [
+      "labels",
+      layout === null
+        ? "none: the heads are too small"
+        : `${bytesText(plan.labelBytes)} (${printLabelLayout(layout)})`,
+    ],
     ["workspace", bytesText(plan.workspaceBytes)],
     ["KV read per token, dense", bytesText(dense)],
   ];
   if (sparse !== null) {
-    lines.push([`KV read per token, ${printRatio(sparsity)}`, `${bytesText(sparse)} (${ratioText(dense, sparse)})`]);
+    lines.push([
+      `KV read per token, ${printRatio(sparsity)}`,
+      `${bytesText(sparse)} (${ratioText(dense, sparse)})`,
+    ]);
   }
   lines.push(["weights read per token", bytesText(plan.weightBytesPerToken)]);
   return facts(lines);

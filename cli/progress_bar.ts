@@ -46,7 +46,13 @@ export class ProgressBar implements Progress {
 }
 
 /** `label [#####     ]  42 %  1.2 GB of 3 GB  80 MB/s  23 s left`; rates only once they mean something. */
-export function progressLine(label: string, done: number, total: number, unit: string, seconds: number): string {
+export function progressLine(
+  label: string,
+  done: number,
+  total: number,
+  unit: string,
+  seconds: number,
+): string {
   const rate = seconds >= 1 ? done / seconds : 0;
   const speed = rate > 0 ? `  ${quantity(rate, unit)}/s` : "";
   if (!(total > 0)) return `${label}  ${quantity(done, unit)}${speed}`;

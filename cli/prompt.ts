@@ -63,7 +63,12 @@ export async function promptTokens(
 ): Promise<readonly number[]> {
   if (chat && raw) throw new DsError("usage", "Cannot use --chat and --raw together: they are opposites");
   if (source.kind === "token-ids") {
-    if (chat) throw new DsError("usage", "Cannot use --chat with --token-ids: ids are given to the model as they are");
+    if (chat) {
+      throw new DsError(
+        "usage",
+        "Cannot use --chat with --token-ids: ids are given to the model as they are",
+      );
+    }
     return source.ids;
   }
   if (tokenizer === null) {
@@ -72,12 +77,16 @@ export async function promptTokens(
       `Cannot read a text prompt for ${name}: it has no tokenizer; give one with --tokenizer, or ids with --token-ids`,
     );
   }
-  if (source.text === "") throw new DsError("usage", "Cannot run an empty prompt: give at least one character");
+  if (source.text === "") {
+    throw new DsError("usage", "Cannot run an empty prompt: give at least one character");
+  }
   const { chatTemplate } = checkpoint;
   if (raw || (chatTemplate === null && !chat)) return tokenizer.encode(source.text);
   if (chatTemplate === null) {
     throw new DsError("usage", `Cannot use --chat with ${name}: it has no chat template; leave --chat out`);
   }
   const { encodeChat } = await import("../core/chat.ts");
-  return encodeChat(tokenizer, chatTemplate, [{ role: "user", content: source.text }], { addGenerationPrompt: true });
+  return encodeChat(tokenizer, chatTemplate, [{ role: "user", content: source.text }], {
+    addGenerationPrompt: true,
+  });
 }

@@ -37,24 +37,38 @@ export async function pullCommand({ name, force }: PullOptions, terminal: Termin
   } finally {
     bar.end();
   }
-  terminal.out(terminal.json ? jsonLine(pulled) : `${pulled.name}: ${pulled.path} (${bytesText(pulled.bytes)})\n`);
+  terminal.out(
+    terminal.json ? jsonLine(pulled) : `${pulled.name}: ${pulled.path} (${bytesText(pulled.bytes)})\n`,
+  );
 }
 
 type OnProgress = (done: number, total: number) => void;
 
-async function pullNamed(named: NamedModel, force: boolean, onProgress: OnProgress, { signal }: Terminal): Promise<Pulled> {
+async function pullNamed(
+  named: NamedModel,
+  force: boolean,
+  onProgress: OnProgress,
+  { signal }: Terminal,
+): Promise<Pulled> {
   const { path, bytes } = await pullModel(named.name, { onProgress, signal, force });
   return { name: named.name, path, bytes, sha256: named.sha256, commit: null };
 }
 
-async function pullHub(id: string, force: boolean, onProgress: OnProgress, terminal: Terminal): Promise<Pulled> {
+async function pullHub(
+  id: string,
+  force: boolean,
+  onProgress: OnProgress,
+  terminal: Terminal,
+): Promise<Pulled> {
   if (parseHubModel(id) === null) {
     throw new DsError(
       "missing-input",
       `Cannot get ${id}: ds knows smollm2-135m and stories260k, and Hugging Face ids like org/name`,
     );
   }
-  if (force) terminal.note("--force has no effect on Hugging Face models: their files are checked one by one");
+  if (force) {
+    terminal.note("--force has no effect on Hugging Face models: their files are checked one by one");
+  }
   const { path, bytes, commit } = await pullHuggingFace(id, { onProgress, signal: terminal.signal });
   return { name: id, path, bytes, sha256: null, commit };
 }

@@ -4,7 +4,12 @@ import { DsError } from "../core/errors.ts";
 import { PromptedModel } from "../core/prompted.ts";
 import type { Sampling } from "../core/sampler.ts";
 import type { LoadedModel } from "../runtime/load.ts";
-import { attentionOptions, calibrationObstacle, chooseCalibration, needsCalibration } from "./calibration_choice.ts";
+import {
+  attentionOptions,
+  calibrationObstacle,
+  chooseCalibration,
+  needsCalibration,
+} from "./calibration_choice.ts";
 import type { CommandTerminal } from "./command_terminal.ts";
 import { compare } from "./compare.ts";
 import { continuePrompt } from "./continuation.ts";
@@ -20,12 +25,17 @@ import { findCalibration } from "../runtime/calibrations.ts";
 /** `ds run`: generates text from a prompt. */
 export async function runCommand(options: RunOptions, terminal: CommandTerminal): Promise<void> {
   if (options.offload) {
-    throw notInThisVersion("--offload", "leave it out and K and V stay on the device, or use a shorter --context");
+    throw notInThisVersion(
+      "--offload",
+      "leave it out and K and V stay on the device, or use a shorter --context",
+    );
   }
   if (options.compare && options.attention === "dense") {
     throw new DsError("usage", "Cannot compare dense with dense: give --compare a sparse --attention");
   }
-  if (options.stop.includes("")) throw new DsError("usage", "Cannot stop at an empty text: give --stop some text");
+  if (options.stop.includes("")) {
+    throw new DsError("usage", "Cannot stop at an empty text: give --stop some text");
+  }
   const source = await readPrompt(options, terminal);
   await withModel(options, terminal, (loaded) => runLoaded(loaded, source, options, terminal));
 }
@@ -46,7 +56,13 @@ async function runLoaded(
     const kvDtype = kvDtypeOf(loaded.model.backend, options.kvDtype);
     const how = { run: options, kvDtype, sampling: samplingOf(options) };
     if (options.compare) return await compare(loaded, prompted, mode, attention, how, terminal);
-    const opened = openAttention(mode, loaded.model.backend, loaded.model.config, attention, prompted.capacity);
+    const opened = openAttention(
+      mode,
+      loaded.model.backend,
+      loaded.model.config,
+      attention,
+      prompted.capacity,
+    );
     try {
       const done = await continuePrompt(loaded, prompted, opened, how, terminal);
       const all = { ...done, ...promptFigures(loaded, prompted) };
@@ -73,9 +89,15 @@ function checkLength(loaded: LoadedModel, length: number): void {
 }
 
 /** The mode asked for; else double sparsity, or dense, said so, where the model cannot be calibrated here. */
-async function chooseMode(loaded: LoadedModel, options: RunOptions, terminal: Terminal): Promise<AttentionMode> {
+async function chooseMode(
+  loaded: LoadedModel,
+  options: RunOptions,
+  terminal: Terminal,
+): Promise<AttentionMode> {
   const mode = options.attention ?? "double-sparsity";
-  if (options.attention !== null || options.calibration !== null || options.compare || !needsCalibration(mode)) {
+  if (
+    options.attention !== null || options.calibration !== null || options.compare || !needsCalibration(mode)
+  ) {
     return mode;
   }
   const obstacle = calibrationObstacle(loaded);

@@ -40,7 +40,9 @@ export function figuresLine(run: Continuation & Pick<PromptFigures, "promptToken
     parts.push(
       mode === "dense"
         ? `${read} (dense)`
-        : `${read} of ${bytesText(denseKvBytesPerToken)} dense (${ratioText(denseKvBytesPerToken, kvBytesPerToken)})`,
+        : `${read} of ${bytesText(denseKvBytesPerToken)} dense (${
+          ratioText(denseKvBytesPerToken, kvBytesPerToken)
+        })`,
     );
   }
   return parts.join(" · ");

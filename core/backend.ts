@@ -92,6 +92,8 @@ export interface LayerCache {
 
 /** What `scoreLabels` leaves behind. */
 export interface Scores {
+  /** d of the queries: scores are worth μ = 2^-e/√d each. */
+  readonly headDim: number;
   /** i32 [T, Hq, S]; the first kvLen entries of a row are written. Entry positions[t] is the row itself. */
   readonly scores: Tensor;
   /** i32 [T, Hq]: e with 64 ≤ max|w|·2^e < 128, or 0; the approximate logit is score·2^-e/√d + a constant. */
@@ -211,7 +213,8 @@ export interface Backend {
 
   // attention
 
-  /** Writes K and V of qkv f32 [T, Hq + 2·Hk, d] (after RoPE), and the label of K, at homes[t]. */
+  /** Writes K and V of qkv f32 [T, Hq + 2·Hk, d] (after RoPE) at homes[t], and the label of K as it is in qkv, before the
+   * cache's type rounds it. */
   appendKv(cache: LayerCache, qkv: Tensor): void;
   /** Dense causal attention: out f32 [T, Hq, d]. */
   attend(out: Tensor, qkv: Tensor, cache: LayerCache, options: AttendOptions): void;
@@ -222,7 +225,7 @@ export interface Backend {
   scoreLabels(scores: Scores, qkv: Tensor, cache: LayerCache): void;
   /**
    * The heavyTokens[t, h] most important tokens of each set, forced ones included (all of the forced, where they alone
-   * exceed it; all kvLen, where it is kvLen or more). Importance is the sum over the set's query heads of
+   * exceed it; all kvLen, where it is kvLen or more). K must hold them: more than K is the caller's mistake. Importance is the sum over the set's query heads of
    * exp(μ·(score - max)) in units of 2^-24, by the integer rule and table of DESIGN §3; ties: the lower place wins.
    *
    * @param heavyTokens i32 [T, H]

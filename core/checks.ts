@@ -192,9 +192,12 @@ export function checkQkv(
 export function checkScores(
   op: string,
   lifetimes: Lifetimes,
-  { scores, exponents, maxima }: Scores,
+  { headDim, scores, exponents, maxima }: Scores,
   rows: RowBounds,
 ): { readonly Hq: number; readonly S: number } {
+  if (!Number.isSafeInteger(headDim) || headDim < 1) {
+    throw outOfRange(op, "scores.headDim", "the queries' d, at least 1", headDim);
+  }
   lifetimes.expectRank(op, "scores.scores", scores, ["i32"], "T, Hq, S");
   const [T, Hq, S] = scores.shape;
   if (T !== rows.count) throw outOfRange(op, "the first axis of scores", `the step's ${rows.count} rows`, T);

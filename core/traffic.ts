@@ -28,7 +28,7 @@ export function stepTraffic(
   let allDense = true;
   for (let layer = 0; layer < config.numLayers; layer++) {
     const reads = attention.reads(layer, kvLen);
-    bytes += reads.rows * rowBytes + (reads.keys * rowBytes) / 2 + reads.extraBytes;
+    bytes += reads.rows * rowBytes + (reads.halfRows * rowBytes) / 2 + reads.extraBytes;
     tokens += reads.tokens;
     allDense &&= reads.dense;
   }

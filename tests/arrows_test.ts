@@ -18,8 +18,7 @@ const ALLOWED: Record<string, readonly string[]> = {
 
 /** Libraries, and the one place each may be named. */
 const LIBRARIES: Record<string, RegExp> = {
-  "@huggingface/tokenizers": /^core\/tokenizer\//,
-  "@huggingface/jinja": /^core\/(chat|tokenizer)/,
+  "@huggingface/jinja": /^core\/chat/,
   "msgpackr": /^calibrations\/artifact\.ts$/,
   "@optique/core": /^cli\//,
   "@optique/run": /^cli\//,

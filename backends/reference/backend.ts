@@ -48,8 +48,6 @@ export class ReferenceBackend implements Backend {
   readonly device: DeviceInfo;
   private rows: StepRows = NO_ROWS;
   private heldBytes = 0;
-  /** d of the latest keys: importance depends on it, and scores do not tell it. */
-  private headDim = 0;
 
   /** @param memoryBytes what the machine has; null: `alloc` refuses only what JavaScript cannot give */
   constructor(memoryBytes: number | null = null) {
@@ -142,7 +140,6 @@ export class ReferenceBackend implements Backend {
   }
 
   appendKv(cache: LayerCache, qkv: Tensor): void {
-    this.headDim = qkv.shape[2];
     appendKv(cache, floats(qkv), this.rows);
   }
 
@@ -151,12 +148,11 @@ export class ReferenceBackend implements Backend {
   }
 
   scoreLabels(scores: Scores, qkv: Tensor, cache: LayerCache): void {
-    this.headDim = qkv.shape[2];
     scoreLabels(scores, floats(qkv), cache, this.rows);
   }
 
   selectTokens(selection: Selection, scores: Scores, heavyTokens: Tensor, forced: ForcedTokens): void {
-    selectTokens(selection, scores, ints(heavyTokens), forced, this.headDim, this.rows);
+    selectTokens(selection, scores, ints(heavyTokens), forced, this.rows);
   }
 
   attendSelected(

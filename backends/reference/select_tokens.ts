@@ -9,9 +9,9 @@ export function selectTokens(
   scores: Scores,
   heavyTokens: IntTensor,
   forced: ForcedTokens,
-  headDim: number,
   rows: StepRows,
 ): void {
+  const { headDim } = scores;
   const [T, Hq, S] = scores.scores.shape;
   const [, H, K] = selection.indices.shape;
   const g = Hq / H;

@@ -41,23 +41,49 @@ export interface BenchOptions {
   readonly seconds: number;
 }
 
-const ABSENT_KINDS = { offload: `cannot be offload, which this version does not have: use ${BENCH_KINDS.join(", ")}` };
+const ABSENT_KINDS = {
+  offload: `cannot be offload, which this version does not have: use ${BENCH_KINDS.join(", ")}`,
+};
 
 export function benchOptions(flags: Flags) {
   const given = object({
     command: constant("bench"),
     kind: argument(oneOf("KIND", BENCH_KINDS, ABSENT_KINDS), { description: message`What to measure.` }),
-    backends: flags.value("--backends", someOf("BACKENDS", NAMED_BACKENDS), "Where, separated by commas.", [], "those that work here"),
-    contexts: flags.value("--contexts", counts("LENGTHS", 1), "Tokens cached, separated by commas.", [4096, 16384], "4k,16k"),
+    backends: flags.value(
+      "--backends",
+      someOf("BACKENDS", NAMED_BACKENDS),
+      "Where, separated by commas.",
+      [],
+      "those that work here",
+    ),
+    contexts: flags.value("--contexts", counts("LENGTHS", 1), "Tokens cached, separated by commas.", [
+      4096,
+      16384,
+    ], "4k,16k"),
     batch: flags.value("--batch", count("N", 1, 4096), "Sequences per step.", 1),
     heads: flags.value("--heads", count("N", 1, 4096), "Query heads, of attention alone.", 32),
     kvHeads: flags.value("--kv-heads", count("N", 1, 4096), "KV heads, of attention alone.", 8),
     headDim: flags.value("--head-dim", count("N", 8, 1024), "Channels per head, of attention alone.", 128),
     sparsity: flags.value("--sparsity", ratio(), "Share of the cached tokens that a step reads.", 1 / 16),
-    labels: flags.maybe("--labels", labelLayout(), "Channels x bits kept per key, like 8x4+16x2.", "a sixteenth of f16 keys"),
-    threads: flags.maybe("--threads", count("N", 1, 1024), "Threads of the cpu backend.", "the backend's choice"),
+    labels: flags.maybe(
+      "--labels",
+      labelLayout(),
+      "Channels x bits kept per key, like 8x4+16x2.",
+      "a sixteenth of f16 keys",
+    ),
+    threads: flags.maybe(
+      "--threads",
+      count("N", 1, 1024),
+      "Threads of the cpu backend.",
+      "the backend's choice",
+    ),
     model: map(modelFlags(flags, "smollm2-135m").model, (model) => model ?? "smollm2-135m"),
-    calibration: flags.maybe("--calibration", path(), "A .dscal file of the model.", "the one shipped or cached"),
+    calibration: flags.maybe(
+      "--calibration",
+      path(),
+      "A .dscal file of the model.",
+      "the one shipped or cached",
+    ),
     csv: flags.onOff("--csv", "Print comma-separated values."),
     json: jsonFlag(flags),
     samples: flags.value("--samples", count("N", 1, 100_000), "Measurements per row, at least.", 20),

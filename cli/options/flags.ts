@@ -1,5 +1,11 @@
 import { type Message, message, text } from "@optique/core/message";
-import { type FluentParser, multiple, nonEmpty, withDefault, WithDefaultError } from "@optique/core/modifiers";
+import {
+  type FluentParser,
+  multiple,
+  nonEmpty,
+  withDefault,
+  WithDefaultError,
+} from "@optique/core/modifiers";
 import { flag, option } from "@optique/core/primitives";
 import { type Environment, setting } from "../../runtime/environment.ts";
 import type { Value } from "./values.ts";

@@ -12,10 +12,16 @@ export function inspectOptions(flags: Flags) {
   return object({
     command: constant("inspect"),
     target: argument(path("X"), {
-      description: message`A model (path, name or Hugging Face id), a .dscal file, a tokenizer file, a published channel config.`,
+      description:
+        message`A model (path, name or Hugging Face id), a .dscal file, a tokenizer file, a published channel config.`,
     }),
     tokenizer: modelFlags(flags, null).tokenizer,
-    kvHeads: flags.maybe("--kv-heads", count("N", 1, 4096), "KV heads, where X is a channel config.", "as many as its k_proj has"),
+    kvHeads: flags.maybe(
+      "--kv-heads",
+      count("N", 1, 4096),
+      "KV heads, where X is a channel config.",
+      "as many as its k_proj has",
+    ),
     json: jsonFlag(flags),
   });
 }
@@ -27,7 +33,12 @@ export function planOptions(flags: Flags) {
     context: flags.maybe("--context", count("N", 2), "Tokens per sequence.", "the model's"),
     batch: flags.value("--batch", count("N", 1, 65536), "Sequences held at once.", 1),
     sparsity: flags.value("--sparsity", ratio(), "Share of the cached tokens that a step reads.", 1 / 16),
-    labels: flags.maybe("--labels", labelLayout(), "Channels x bits kept per key, like 8x4+16x2.", "a sixteenth of f16 keys"),
+    labels: flags.maybe(
+      "--labels",
+      labelLayout(),
+      "Channels x bits kept per key, like 8x4+16x2.",
+      "a sixteenth of f16 keys",
+    ),
     ...backendFlags(flags),
     kvDtype: kvDtypeFlag(flags),
     json: jsonFlag(flags),

@@ -89,7 +89,11 @@ export function someOf<const T extends string>(
   return { ...valueOf<readonly T[]>(metavar, [], read, (words) => words.join(",")), suggest };
 }
 
-function pick<T extends string>(word: string, choices: readonly T[], absent: Readonly<Record<string, string>>): T {
+function pick<T extends string>(
+  word: string,
+  choices: readonly T[],
+  absent: Readonly<Record<string, string>>,
+): T {
   const found = choices.find((choice) => choice === word.toLowerCase());
   if (found !== undefined) return found;
   const reason = Object.hasOwn(absent, word.toLowerCase()) ? absent[word.toLowerCase()] : undefined;
@@ -123,7 +127,9 @@ function readCount(text: string, lowest: number, highest: number): number {
 export function real(metavar: string, lowest: number, highest = Infinity, above = false): Value<number> {
   return valueOf(metavar, highest === Infinity ? lowest + 1 : highest, (text) => {
     const value = /^[-+]?([0-9]+\.?[0-9]*|\.[0-9]+)(e[-+]?[0-9]+)?$/i.test(text.trim()) ? Number(text) : NaN;
-    if (Number.isFinite(value) && value <= highest && (above ? value > lowest : value >= lowest)) return value;
+    if (Number.isFinite(value) && value <= highest && (above ? value > lowest : value >= lowest)) {
+      return value;
+    }
     const least = above ? `above ${lowest}` : `at least ${lowest}`;
     const range = highest === Infinity ? least : `${least} and at most ${highest}`;
     throw new RangeError(`must be a number ${range}: found ${quoted(text)}`);

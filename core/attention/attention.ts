@@ -37,8 +37,8 @@ export interface LayerReads {
   readonly rows: number;
   /** Mean k of the token sets, one per KV head or per query head. */
   readonly tokens: number;
-  /** (token, head) pairs of which K alone is read. */
-  readonly keys: number;
+  /** (token, head) pairs of which K alone, or V alone, is read. */
+  readonly halfRows: number;
   /** Bytes of labels and running sums. */
   readonly extraBytes: number;
   readonly dense: boolean;

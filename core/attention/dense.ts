@@ -25,7 +25,7 @@ export class DenseAttention implements Attention {
   truncate(): void {}
 
   reads(_layer: number, kvLen: number): LayerReads {
-    return { rows: kvLen * this.numKvHeads, tokens: kvLen, keys: 0, extraBytes: 0, dense: true };
+    return { rows: kvLen * this.numKvHeads, tokens: kvLen, halfRows: 0, extraBytes: 0, dense: true };
   }
 
   free(): void {}

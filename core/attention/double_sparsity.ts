@@ -79,11 +79,18 @@ export class DoubleSparsityAttention implements Attention {
     let rows = 0;
     for (let s = 0; s < this.sets; s++) rows += this.tokens(layer, s, kvLen);
     if (rows >= this.sets * kvLen) {
-      return { rows: Hk * kvLen, tokens: kvLen, keys: 0, extraBytes: 0, dense: true };
+      return { rows: Hk * kvLen, tokens: kvLen, halfRows: 0, extraBytes: 0, dense: true };
     }
-    const sums = this.options.tail ? d * 4 + ((kvLen - 1) % VALUE_SUM_TOKENS) * d * 4 : 0;
     const { keys, labelBytes } = this.scoringReads(kvLen);
-    return { rows, tokens: rows / this.sets, keys, extraBytes: labelBytes + Hk * sums, dense: false };
+    // The tail's ΣV: one running sum, and the values that came after it.
+    const [sums, values] = this.options.tail ? [Hk * d * 4, Hk * ((kvLen - 1) % VALUE_SUM_TOKENS)] : [0, 0];
+    return {
+      rows,
+      tokens: rows / this.sets,
+      halfRows: keys + values,
+      extraBytes: labelBytes + sums,
+      dense: false,
+    };
   }
 
   free(): void {
@@ -96,7 +103,7 @@ export class DoubleSparsityAttention implements Attention {
     this.backend.scoreLabels(this.buffers!.scores, qkv, cache);
   }
 
-  /** What scoring reads of one layer. */
+  /** What scoring reads of one layer: (token, head) pairs of which K is read, and bytes of labels. */
   protected scoringReads(kvLen: number): { keys: number; labelBytes: number } {
     return { keys: 0, labelBytes: kvLen * this.config.numKvHeads * labelWords(this.options.layout) * 4 };
   }
@@ -168,7 +175,12 @@ function allocBuffers(
   const Hq = config.numHeads;
   return {
     rows: T,
-    scores: { scores: alloc("i32", T, Hq, S), exponents: alloc("i32", T, Hq), maxima: alloc("i32", T, Hq) },
+    scores: {
+      headDim: config.headDim,
+      scores: alloc("i32", T, Hq, S),
+      exponents: alloc("i32", T, Hq),
+      maxima: alloc("i32", T, Hq),
+    },
     selection: { indices: alloc("i32", T, H, K), counts: alloc("i32", T, H), tailMass: alloc("f32", T, Hq) },
     heavyTokens: Array.from({ length: config.numLayers }, () => alloc("i32", T, H)),
     free: () => all.forEach((tensor) => backend.free(tensor)),

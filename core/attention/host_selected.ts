@@ -97,9 +97,9 @@ export abstract class HostSelectedAttention implements Attention {
   reads(_layer: number, kvLen: number): LayerReads {
     const { numHeads: Hq, numKvHeads: Hk } = this.config;
     const tokens = plainTokens(this.budget, kvLen);
-    if (tokens >= kvLen) return { rows: Hk * kvLen, tokens, keys: 0, extraBytes: 0, dense: true };
+    if (tokens >= kvLen) return { rows: Hk * kvLen, tokens, halfRows: 0, extraBytes: 0, dense: true };
     const rows = this.rowsRead(Hq, Hk, tokens);
-    return { rows, tokens, keys: 0, extraBytes: this.labelBytes(kvLen), dense: false };
+    return { rows, tokens, halfRows: 0, extraBytes: this.labelBytes(kvLen), dense: false };
   }
 
   /** Rows fetched at most: each query head its own. */

@@ -76,6 +76,7 @@ function partCases(
   const heavy = headTokens(budgetOf(shape), DEFAULT_FORCED, 1, context);
   const alloc = (dtype: "f32" | "i32", ...of: number[]) => keep(backend.alloc({ dtype, shape: of }));
   const scores: Scores = {
+    headDim,
     scores: alloc("i32", batch, numHeads, context),
     exponents: alloc("i32", batch, numHeads),
     maxima: alloc("i32", batch, numHeads),

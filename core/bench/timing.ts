@@ -1,3 +1,5 @@
+import { Bench } from "tinybench";
+
 /** One thing to time. */
 export interface TimedCase {
   readonly name: string;
@@ -59,9 +61,7 @@ export async function timeInterleaved(
       if (isTooLong(state, options)) continue;
       await breathe();
       signal?.throwIfAborted();
-      const started = now();
-      await state.timed.run(state.repeats);
-      const ms = now() - started;
+      const ms = await sampleMs(state.timed, state.repeats, now);
       state.ms += ms;
       state.samplesUs.push((ms * 1000) / state.repeats);
     }
@@ -97,9 +97,7 @@ async function warmUp(
   for (let warmups = 1;; warmups++) {
     await breathe();
     options.signal?.throwIfAborted();
-    const started = now();
-    await timed.run(repeats);
-    const ms = now() - started;
+    const ms = await sampleMs(timed, repeats, now);
     total += ms;
     if (ms < options.sampleMs && repeats < MAX_REPEATS) {
       repeats *= 2;
@@ -109,6 +107,20 @@ async function warmUp(
       return { repeats, warmups };
     }
   }
+}
+
+/**
+ * One sample, taken by tinybench; the rounds are ours, since its tasks run one after the other and drift would fall on one case.
+ *
+ * @throws what the case threw
+ */
+async function sampleMs(timed: TimedCase, repeats: number, now: () => number): Promise<number> {
+  const bench = new Bench({ iterations: 1, time: 0, warmup: false, throws: true, retainSamples: true, now });
+  bench.add(timed.name, () => timed.run(repeats), { async: true });
+  const [task] = await bench.run();
+  const { result } = task;
+  if (result.state !== "completed") throw new Error(`Cannot time ${timed.name}: the run ended as ${result.state}`);
+  return result.latency.samples![0];
 }
 
 /** Lets Ctrl-C and timers through: a synchronous backend never yields by itself. */

@@ -1,5 +1,6 @@
 const MAX_NESTING = 64;
 const MAX_COUNT = 1000;
+const MAX_SETS = 256;
 
 /** Why a rule cannot be used; callers put the file's name in front. */
 export class PatternError extends Error {
@@ -44,15 +45,16 @@ const POSIX_CLASSES: Record<string, readonly string[]> = {
   xdigit: ["ASCII_Hex_Digit"],
 };
 
-/** Remembers a test's answers for the basic plane, where almost all text lies. */
+/** Remembers a test's answers for the basic plane, where almost all text lies, in pages of 256. */
 function remembered(test: CodePointTest): CodePointTest {
-  const known = new Uint8Array(0x10000);
+  const pages: (Uint8Array | undefined)[] = [];
   return (codePoint) => {
     if (codePoint > 0xffff) return test(codePoint);
-    const answer = known[codePoint]!;
+    const page = pages[codePoint >> 8] ??= new Uint8Array(256);
+    const answer = page[codePoint & 0xff]!;
     if (answer !== 0) return answer === 2;
     const found = test(codePoint);
-    known[codePoint] = found ? 2 : 1;
+    page[codePoint & 0xff] = found ? 2 : 1;
     return found;
   };
 }
@@ -95,6 +97,7 @@ class Parser {
   readonly #source: string;
   #index = 0;
   #nesting = 0;
+  #sets = 0;
 
   constructor(source: string) {
     this.#source = source;
@@ -178,10 +181,12 @@ class Parser {
     if (this.#take("\\")) return this.#set(this.#escape(), fold);
     if ("*+?)".includes(this.#source[this.#index]!)) throw this.#unexpected();
     const literal = this.#codePoint();
-    return this.#set((codePoint) => codePoint === literal, fold);
+    const test: CodePointTest = (codePoint) => codePoint === literal;
+    return fold ? this.#set(test, fold) : { kind: "set", test };
   }
 
   #set(test: CodePointTest, fold: boolean): PatternNode {
+    if (++this.#sets > MAX_SETS) throw new PatternError(`it has more than ${MAX_SETS} character sets`);
     return { kind: "set", test: remembered(fold ? anyCase(test) : test) };
   }
 

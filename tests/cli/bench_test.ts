@@ -182,7 +182,7 @@ test("benchCommand() refuses before measuring when it cannot do what was asked",
   await refused(
     { contexts: [128, 2 ** 30] },
     "out-of-memory",
-    /at least .* and (this machine|the device) has/,
+    /at least [0-9.]+ .B and [0-9.]+ .B can be had/,
   );
 });
 

@@ -25,7 +25,9 @@ test("endingOf() gives every kind of failure its documented code", () => {
 });
 
 test("endingOf() calls it memory when an engine refuses a buffer", () => {
-  for (const message of ["Array buffer allocation failed", "Invalid typed array length: 99", "Out of memory"]) {
+  for (
+    const message of ["Array buffer allocation failed", "Invalid typed array length: 99", "Out of memory"]
+  ) {
     assert.equal(endingOf(new RangeError(message), quiet).code, 71, message);
   }
   // What this very engine says.
@@ -33,8 +35,13 @@ test("endingOf() calls it memory when an engine refuses a buffer", () => {
 });
 
 test("endingOf() tells refused values from bugs", () => {
-  assert.equal(endingOf(new RangeError("Cannot sample with a top-p of 2: it must be at most 1"), quiet).code, 2);
-  for (const bug of [new RangeError("Maximum call stack size exceeded"), new TypeError("x is undefined"), "text"]) {
+  assert.equal(
+    endingOf(new RangeError("Cannot sample with a top-p of 2: it must be at most 1"), quiet).code,
+    2,
+  );
+  for (
+    const bug of [new RangeError("Maximum call stack size exceeded"), new TypeError("x is undefined"), "text"]
+  ) {
     const { code, message } = endingOf(bug, quiet);
     assert.equal(code, 70);
     assert.match(message!, /bug in ds, please report/);

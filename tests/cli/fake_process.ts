@@ -19,8 +19,12 @@ export interface FakeOptions {
   readonly environment?: Readonly<Record<string, string>>;
   readonly stdoutIsTty?: boolean;
   readonly stderrIsTty?: boolean;
-  /** Sends a signal once so many characters came out on stdout. */
-  readonly interrupt?: { readonly name: "SIGINT" | "SIGTERM"; readonly afterCharacters: number };
+  /** Sends a signal once so many characters came out on stdout, or after a while. */
+  readonly interrupt?: {
+    readonly name: "SIGINT" | "SIGTERM";
+    readonly afterCharacters?: number;
+    readonly afterMs?: number;
+  };
   /** Fails stdout with this system code at its first write. */
   readonly stdoutFailure?: string;
 }
@@ -33,7 +37,9 @@ export interface Outcome {
 
 /** Runs the command line in this process. */
 export async function ds(argv: readonly string[], options: FakeOptions = {}): Promise<Outcome> {
-  const { stdin = null, environment = {}, interrupt, stdoutFailure } = options;
+  const { stdin = null, interrupt, stdoutFailure } = options;
+  // Known values are the reference's, whatever else this machine has.
+  const environment = { DS_BACKEND: "reference", ...options.environment };
   const outcome = { out: "", err: "" };
   let signal: ((name: "SIGINT" | "SIGTERM") => void) | null = null;
   let sent = false;
@@ -49,9 +55,13 @@ export async function ds(argv: readonly string[], options: FakeOptions = {}): Pr
       isTty: options.stdoutIsTty ?? false,
       columns: 100,
       write(text) {
-        if (stdoutFailure !== undefined) return failures.splice(0).forEach((listener) => listener(stdoutFailure));
+        if (stdoutFailure !== undefined) {
+          return failures.splice(0).forEach((listener) => listener(stdoutFailure));
+        }
         outcome.out += text;
-        if (interrupt === undefined || sent || outcome.out.length < interrupt.afterCharacters) return;
+        if (interrupt === undefined || sent || outcome.out.length < (interrupt.afterCharacters ?? Infinity)) {
+          return;
+        }
         sent = true;
         signal?.(interrupt.name);
       },
@@ -69,7 +79,13 @@ export async function ds(argv: readonly string[], options: FakeOptions = {}): Pr
     },
     onSignal(listener) {
       signal = listener;
-      return () => signal = null;
+      const timer = interrupt?.afterMs === undefined
+        ? undefined
+        : setTimeout(() => signal?.(interrupt.name), interrupt.afterMs);
+      return () => {
+        clearTimeout(timer);
+        signal = null;
+      };
     },
     exit: (code) => {
       throw new Error(`exited at once with ${code}`);
@@ -80,7 +96,10 @@ export async function ds(argv: readonly string[], options: FakeOptions = {}): Pr
 }
 
 /** The same, its stdout read as the one JSON object it must be. */
-export async function dsJson(argv: readonly string[], options: FakeOptions = {}): Promise<Record<string, unknown>> {
+export async function dsJson(
+  argv: readonly string[],
+  options: FakeOptions = {},
+): Promise<Record<string, unknown>> {
   const { code, out, err } = await ds([...argv, "--json"], options);
   if (code !== 0) throw new Error(`ds ${argv.join(" ")} ended with ${code}: ${err}`);
   if (out.trim().includes("\n")) throw new Error(`not one line: ${out}`);

@@ -49,7 +49,15 @@ test("parseArguments() reads sizes, ratios, layouts and repeated flags", () => {
 });
 
 test("parseArguments() reads bench lists", () => {
-  const parsed = parse(["bench", "decode", "--contexts", "4k,16K,100", "--backends", "cpu,reference", "--csv"]);
+  const parsed = parse([
+    "bench",
+    "decode",
+    "--contexts",
+    "4k,16K,100",
+    "--backends",
+    "cpu,reference",
+    "--csv",
+  ]);
   assert.equal(parsed.kind, "command");
   const { options } = parsed as { options: Extract<CommandOptions, { command: "bench" }> };
   assert.deepEqual(options.contexts, [4096, 16384, 100]);
@@ -59,7 +67,14 @@ test("parseArguments() reads bench lists", () => {
 });
 
 test("parseArguments() takes any flag from its variable when the flag is absent", () => {
-  const environment = { DS_SPARSITY: "1/8", DS_MODEL: "a", DS_JSON: "1", DS_STOP: "x", DS_MAX_TOKENS: "1k", DS_RAW: "no" };
+  const environment = {
+    DS_SPARSITY: "1/8",
+    DS_MODEL: "a",
+    DS_JSON: "1",
+    DS_STOP: "x",
+    DS_MAX_TOKENS: "1k",
+    DS_RAW: "no",
+  };
   const options = run(["hi", "--model", "b"], environment);
   assert.equal(options.model, "b");
   assert.equal(options.sparsity, 1 / 8);
@@ -90,10 +105,18 @@ test("parseArguments() suggests the nearest name when a command, option or value
 
 test("parseArguments() refuses values out of range, each with what would be right", () => {
   for (const value of ["0", "-1", "1.5", "1/0", "0/1", "x", "17/16", "NaN", ""]) {
-    assert.match(refusal(["run", "x", `--sparsity=${value}`]), /--sparsity: must be a ratio above 0 and at most 1/, value);
+    assert.match(
+      refusal(["run", "x", `--sparsity=${value}`]),
+      /--sparsity: must be a ratio above 0 and at most 1/,
+      value,
+    );
   }
   for (const value of ["0", "-3", "1.5", "four", "1g", "99999999999"]) {
-    assert.match(refusal(["run", "x", `--max-tokens=${value}`]), /--max-tokens: must be a whole number from 1/, value);
+    assert.match(
+      refusal(["run", "x", `--max-tokens=${value}`]),
+      /--max-tokens: must be a whole number from 1/,
+      value,
+    );
   }
   assert.match(refusal(["run", "x", "--temperature=NaN"]), /--temperature: must be a number at least 0/);
   assert.match(refusal(["run", "x", "--temperature=-0.1"]), /at least 0/);
@@ -138,7 +161,8 @@ test("parseArguments() makes completion scripts and completes commands, flags an
     assert.equal(script.kind, "shown");
     assert.match((script as { text: string }).text, /completions/);
   }
-  const complete = (...words: string[]) => (parse(["completions", "bash", ...words]) as { text: string }).text;
+  const complete = (...words: string[]) =>
+    (parse(["completions", "bash", ...words]) as { text: string }).text;
   assert.match(complete("cal"), /calibrate/);
   assert.match(complete("run", "--heav"), /--heavy-tokens/);
   assert.match(complete("run", "--attention", "str"), /streaming-llm/);

@@ -151,8 +151,9 @@ export class Scenario {
   }
 
   scores(bench: Bench): Scores {
-    const { Hq } = this.spec;
+    const { Hq, d } = this.spec;
     return {
+      headDim: d,
       scores: bench.output("i32", [this.T, Hq, this.S]),
       exponents: bench.output("i32", [this.T, Hq]),
       maxima: bench.output("i32", [this.T, Hq]),

@@ -30,7 +30,7 @@ async function workshop() {
       valueSums: f32(slots, Hk, 2, d),
     },
   };
-  const scores: Scores = { scores: i32(T, Hq, S), exponents: i32(T, Hq), maxima: i32(T, Hq) };
+  const scores: Scores = { headDim: d, scores: i32(T, Hq, S), exponents: i32(T, Hq), maxima: i32(T, Hq) };
   const selection: Selection = { indices: i32(T, Hk, K), counts: i32(T, Hk), tailMass: f32(T, Hq) };
   backend.beginStep(rowsOf([5, 6]));
   return {

@@ -205,7 +205,7 @@ test("DoubleSparsityAttention selects a needle when it shows on a heavy channel 
     const channel = ranking[h][0];
     keys[h][at * d + channel] = 14;
     rows.positions.forEach((_, t) => {
-      for (let head = h * 2; head < h * 2 + 2; head++) qkv[(t * (Hq + 2 * Hk) + head) * d + channel] = 8;
+      for (let head = h * 2; head < h * 2 + 2; head++) qkv[(t * (Hq + 2 * Hk) + head) * d + channel] = 30;
     });
   }
   const labels = syntheticLabels(layer, parseLabelLayout("8x4+16x2"));

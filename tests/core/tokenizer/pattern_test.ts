@@ -60,6 +60,7 @@ test("Pattern refuses what it cannot mean when a rule is malformed", () => {
       "(".repeat(100) + ")".repeat(100),
       String.raw`\x{110000}`,
       "[".repeat(100),
+      String.raw`\s`.repeat(1000),
     ]
   ) {
     assert.throws(() => new Pattern(rule), PatternError, rule);
