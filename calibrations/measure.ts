@@ -71,17 +71,20 @@ export async function measureBlock(
     const headKl = new Float64Array(shares.length);
     for (let layer = 0; layer < config.numLayers; layer++) {
       const residual = tensorOf(backend, watched.residuals[layer], [places.length, config.hiddenSize]);
-      for (let h = 0; h < config.numKvHeads; h++) {
-        options.signal?.throwIfAborted();
-        const head = layer * config.numKvHeads + h;
-        shares[head] = 1;
-        const logits = await logitsOf(model, cache, rows, attention, { firstLayer: layer, residual });
-        shares[head] = Infinity;
-        headKl[head] = meanKl(watched.logits, logits, places.length);
-        options.onHead?.();
-        await new Promise((resolve) => setTimeout(resolve, 0));
+      try {
+        for (let h = 0; h < config.numKvHeads; h++) {
+          options.signal?.throwIfAborted();
+          const head = layer * config.numKvHeads + h;
+          shares[head] = 1;
+          const logits = await logitsOf(model, cache, rows, attention, { firstLayer: layer, residual });
+          shares[head] = Infinity;
+          headKl[head] = meanKl(watched.logits, logits, places.length);
+          options.onHead?.();
+          await new Promise((resolve) => setTimeout(resolve, 0));
+        }
+      } finally {
+        backend.free(residual);
       }
-      backend.free(residual);
     }
     return { layerRecall: watched.layerRecall, predictionRecall: watched.predictionRecall, headKl };
   } finally {

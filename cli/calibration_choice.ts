@@ -20,11 +20,12 @@ import {
 import { ensureFolder } from "../runtime/folders.ts";
 import type { LoadedModel } from "../runtime/load.ts";
 import { withLock, writeAtomically } from "../runtime/output.ts";
+import { QUICK_TOKENS } from "./open_run.ts";
 import type { SparseChoices } from "./options/model.ts";
 import type { Terminal } from "./terminal.ts";
 
-/** Tokens of the built-in text that a quick calibration uses at most: a minute or so on a small machine. */
-const QUICK_TOKENS = 1024;
+/** For another process that makes the same one. */
+const LONGEST_WAIT_MS = 600_000;
 const BUILTIN_NAME = "built-in text";
 
 /** Modes that cannot run without a calibration. */
@@ -37,8 +38,8 @@ export function calibrationObstacle(loaded: LoadedModel): string | null {
   const { headDim, contextLength } = loaded.checkpoint.config;
   if (headDim < 8) return `its heads have ${headDim} channels and a label needs 8`;
   if (loaded.tokenizer === null) return "it has no calibration, and no tokenizer to make one with";
-  if (Math.min(loaded.context, contextLength) < MIN_BLOCK_TOKENS) {
-    return `it has no calibration, and its context of ${loaded.context} is too short to make one`;
+  if (contextLength < MIN_BLOCK_TOKENS) {
+    return `it has no calibration, and its context of ${contextLength} is too short to make one`;
   }
   return null;
 }
@@ -90,29 +91,34 @@ async function quickCalibration(loaded: LoadedModel, terminal: Terminal): Promis
   const path = cachedCalibrationPath(loaded.identity);
   try {
     await ensureFolder(dirname(path));
+    return await withLock(path, () => makeAndKeep(loaded, path, terminal), {
+      waitMs: LONGEST_WAIT_MS,
+      signal: terminal.signal,
+    });
   } catch (error) {
-    if (!(error instanceof DsError)) throw error;
+    if (!(error instanceof DsError && error.kind === "cannot-create")) throw error;
     terminal.note(`The quick calibration will not be kept: ${error.message}`);
     return await makeQuick(loaded, terminal);
   }
-  const wait = { waitMs: 600_000, signal: terminal.signal };
-  return await withLock(path, async () => {
-    const other = await findCalibration(loaded.identity);
-    if (other !== null) return other.calibration;
-    const made = await makeQuick(loaded, terminal);
-    try {
-      await writeAtomically(path, await encodeCalibration(made));
-    } catch (error) {
-      if (!(error instanceof DsError)) throw error;
-      terminal.note(`The quick calibration was not kept: ${error.message}`);
-    }
-    return made;
-  }, wait);
+}
+
+async function makeAndKeep(loaded: LoadedModel, path: string, terminal: Terminal): Promise<Calibration> {
+  // Another process may have made it while this one waited.
+  const other = await findCalibration(loaded.identity);
+  if (other !== null) return other.calibration;
+  const made = await makeQuick(loaded, terminal);
+  try {
+    await writeAtomically(path, await encodeCalibration(made));
+  } catch (error) {
+    if (!(error instanceof DsError)) throw error;
+    terminal.note(`The quick calibration was not kept: ${error.message}`);
+  }
+  return made;
 }
 
 async function makeQuick(loaded: LoadedModel, terminal: Terminal): Promise<Calibration> {
   const length = loaded.tokenizer!.encode(builtinText, { addSpecial: false }).length;
-  const blockLength = Math.min(loaded.context, loaded.checkpoint.config.contextLength, QUICK_TOKENS, length);
+  const blockLength = Math.min(loaded.checkpoint.config.contextLength, QUICK_TOKENS, length);
   terminal.note(
     `There is no calibration of ${loaded.name} yet: a quick one is made on ${blockLength} tokens of the ${BUILTIN_NAME} ` +
       "and cached (ds calibrate makes a better one)",

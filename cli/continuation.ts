@@ -49,7 +49,7 @@ export async function continuePrompt(
   { run, kvDtype, sampling }: ContinueOptions,
   terminal: Terminal,
 ): Promise<Continuation> {
-  const { tokenizer, model, checkpoint: { config } } = loaded;
+  const { tokenizer, checkpoint: { config } } = loaded;
   const shown = new Shown(terminal);
   const started = performance.now();
   let ttftMs: number | null = null;

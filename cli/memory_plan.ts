@@ -82,7 +82,7 @@ export function planMemory(checkpoint: Checkpoint, backend: Backend, plan: PlanF
 
 /** As `loadWeights` keeps it: vectors as f32, matrices as they are where the backend takes that type. */
 function loadedBytes({ dtype, shape }: CheckpointTensor, offered: readonly DType[]): number {
-  const rows = shape.length === 1 ? 1 : shape[0]!;
+  const rows = shape.slice(0, -1).reduce((product, size) => product * size, 1);
   const columns = shape[shape.length - 1]!;
   const kept = shape.length === 1 ? "f32" : offered.find((one) => one === dtype) ?? "f32";
   return rows * bytesOf(kept, columns);

@@ -6,6 +6,9 @@ import { DEFAULT_MODEL, FALLBACK_MODEL, findModel } from "../runtime/models.ts";
 import { pullModel } from "../runtime/pull.ts";
 import type { Terminal } from "./terminal.ts";
 
+/** Tokens of the built-in text that a quick calibration uses at most: a minute or so on a small machine. */
+export const QUICK_TOKENS = 1024;
+
 export interface ModelChoice {
   /** Null: the default model, or the embedded one where that cannot be had. */
   readonly model: string | null;
@@ -62,11 +65,10 @@ export async function withModel<T>(
     backend = await openBackend(choice.backend);
     const bar = terminal.progress("Loading the model", opened.checkpoint.weightBytes, "bytes");
     try {
-      loaded = await loadOpened(opened, {
-        backend,
-        context,
-        onProgress: (done, total) => bar.update(done, total),
-      });
+      // Room for a quick calibration too, whose use outlives this run's context.
+      const positions = Math.max(context, Math.min(QUICK_TOKENS, opened.checkpoint.config.contextLength));
+      const onProgress = (done: number, total: number) => bar.update(done, total);
+      loaded = { ...await loadOpened(opened, { backend, context: positions, onProgress }), context };
     } finally {
       bar.end();
     }

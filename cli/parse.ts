@@ -1,6 +1,6 @@
 import { or } from "@optique/core/constructs";
 import { runParser } from "@optique/core/facade";
-import { formatMessage, type Message, message, text } from "@optique/core/message";
+import { formatMessage, lineBreak, type Message, message, text } from "@optique/core/message";
 import type { Parser } from "@optique/core/parser";
 import { command } from "@optique/core/primitives";
 import { findSimilar } from "@optique/core/suggestion";
@@ -31,6 +31,11 @@ const SHELLS = ["bash", "zsh", "fish", "nu", "pwsh"];
 
 const TOP_USAGE: readonly UsageTerm[] = [{ type: "argument", metavar: "COMMAND" }, OPTIONS_TERM];
 
+const ENVIRONMENT =
+  "Environment: every option has a variable, which its help names (DS_MODEL, DS_BACKEND, ...); the option wins. " +
+  "DS_HOME: where ds keeps its files. DS_OFFLINE=1: no network. DS_DEBUG=1: where an error came from. NO_COLOR, " +
+  "FORCE_COLOR: colours.";
+
 const ABOUT = "Long-context decoding that reads a sixteenth of the KV cache (Double Sparsity).";
 
 /** @throws {DsError} kind "usage" where a variable of the environment has a bad value */
@@ -58,7 +63,9 @@ export function parseArguments(argv: readonly string[], surroundings: ParseSurro
     {
       brief: message`${text(`ds ${VERSION}. ${ABOUT}`)}`,
       usageLine: TOP_USAGE as UsageTerm[],
-      footer: message`${text(`Exit codes: ${EXIT_CODE_LINES.join(" · ")}`)}`,
+      footer: message`${text(ENVIRONMENT)}${lineBreak()}${lineBreak()}${
+        text(`Exit codes: ${EXIT_CODE_LINES.join(" · ")}`)
+      }`,
       help: { option: { names: ["-h", "--help"] }, command: true, onShow: show },
       version: { value: VERSION, option: true, onShow: show },
       completion: { command: { names: ["completions"] }, onShow: show },

@@ -1,3 +1,4 @@
+// deno-lint-ignore-file no-control-regex
 /** Escape sequences longer than this are none: their text is shown again. */
 const LONGEST_SEQUENCE = 256;
 
@@ -41,6 +42,5 @@ function isWhole(sequence: string): boolean {
 
 export function printable(text: string): string {
   return text.replace(OSC, "").replace(CSI, "").replace(OTHER, "")
-    // deno-lint-ignore no-control-regex
     .replace(/[\x00-\x08\x0b-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069]/g, "");
 }

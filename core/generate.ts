@@ -49,8 +49,6 @@ export async function* generate(
   options: GenerateOptions,
 ): AsyncGenerator<GeneratedPiece, GenerateResult> {
   const { attention, decoder } = options;
-  const sampler = new Sampler(options.sampling);
-  const stops = new StopMatcher(options.stop ?? []);
   const tokenIds: number[] = [];
   const kvLens: number[] = [];
   let decodeMs = 0;
@@ -58,42 +56,47 @@ export async function* generate(
   let pending: Tensor | null = logits;
   let started: number | null = null;
 
-  while (tokenIds.length < options.maxTokens) {
-    const id: number = await draw(session, pending!, sampler, options.promptTokenIds ?? [], tokenIds);
-    pending = null;
-    // A step is done when its token is here: the draw is what waits for the device.
-    if (started !== null) decodeMs += performance.now() - started;
-    tokenIds.push(id);
-    if (options.eosTokenIds.includes(id)) {
-      stopReason = "end-of-text";
-      break;
+  try {
+    const sampler = new Sampler(options.sampling);
+    const stops = new StopMatcher(options.stop ?? []);
+    while (tokenIds.length < options.maxTokens) {
+      const id: number = await draw(session, pending!, sampler, options.promptTokenIds ?? [], tokenIds);
+      pending = null;
+      // A step is done when its token is here: the draw is what waits for the device.
+      if (started !== null) decodeMs += performance.now() - started;
+      tokenIds.push(id);
+      if (options.eosTokenIds.includes(id)) {
+        stopReason = "end-of-text";
+        break;
+      }
+      const { text, stopped } = stops.push(decoder?.push(id) ?? "");
+      yield { tokenId: id, text };
+      if (stopped) {
+        stopReason = "stop-string";
+        break;
+      }
+      // Lets Ctrl-C and timers through, outside the time that counts as decoding.
+      await new Promise((resolve) => setTimeout(resolve, 0));
+      if (options.signal?.aborted) {
+        stopReason = "aborted";
+        break;
+      }
+      if (tokenIds.length === options.maxTokens) break;
+      if (session.length === session.context) {
+        stopReason = "context-full";
+        break;
+      }
+      started = performance.now();
+      pending = await session.decode(id, attention);
+      kvLens.push(session.length);
     }
-    const { text, stopped } = stops.push(decoder?.push(id) ?? "");
-    yield { tokenId: id, text };
-    if (stopped) {
-      stopReason = "stop-string";
-      break;
+    if (stopReason !== "stop-string") {
+      const rest = stops.push(decoder?.flush() ?? "");
+      const text = rest.text + (rest.stopped ? "" : stops.flush());
+      if (text !== "") yield { tokenId: null, text };
     }
-    // Lets Ctrl-C and timers through, outside the time that counts as decoding.
-    await new Promise((resolve) => setTimeout(resolve, 0));
-    if (options.signal?.aborted) {
-      stopReason = "aborted";
-      break;
-    }
-    if (tokenIds.length === options.maxTokens) break;
-    if (session.length === session.context) {
-      stopReason = "context-full";
-      break;
-    }
-    started = performance.now();
-    pending = await session.decode(id, attention);
-    kvLens.push(session.length);
-  }
-  if (pending !== null) session.model.backend.free(pending);
-  if (stopReason !== "stop-string") {
-    const rest = stops.push(decoder?.flush() ?? "");
-    const text = rest.text + (rest.stopped ? "" : stops.flush());
-    if (text !== "") yield { tokenId: null, text };
+  } finally {
+    if (pending !== null) session.model.backend.free(pending);
   }
   return { tokenIds, stopReason, decodeMs, decodeSteps: kvLens.length, kvLens };
 }

@@ -5,7 +5,7 @@ import { badData } from "./errors.ts";
 import type { Checkpoint, CheckpointTensor } from "./formats/checkpoint.ts";
 import { decodeRows } from "./quantisation.ts";
 import { ropeTable } from "./rope.ts";
-import { bytesOfArray, tensorOf } from "./tensor_io.ts";
+import { bytesOfArray } from "./tensor_io.ts";
 
 /** Rows of a projection that share a type; several where a file mixes types inside one packed projection. */
 export interface ProjectionPart {
@@ -44,7 +44,7 @@ export interface LoadOptions {
 const PIECE_BYTES = 32 * 2 ** 20;
 
 /**
- * Moves a checkpoint's weights onto a backend, in the types it keeps, else as f32.
+ * Moves a checkpoint's weights onto a backend, in the types it keeps, else as f32. Where that fails nothing stays allocated.
  *
  * @throws {DsError} kind "bad-data" where a tensor is missing or has another shape than the configuration says
  */
@@ -53,9 +53,17 @@ export async function loadWeights(
   checkpoint: Checkpoint,
   options: LoadOptions,
 ): Promise<Weights> {
-  const { config } = checkpoint;
-  const { hiddenSize: D, ffnSize: F, vocabSize: V, numHeads: Hq, numKvHeads: Hk, headDim: d } = config;
   const loader = new Loader(backend, checkpoint, options.onProgress);
+  try {
+    return await loadAll(loader, checkpoint, options.context);
+  } catch (error) {
+    loader.free();
+    throw error;
+  }
+}
+
+async function loadAll(loader: Loader, { config, tensors }: Checkpoint, context: number): Promise<Weights> {
+  const { hiddenSize: D, ffnSize: F, vocabSize: V, numHeads: Hq, numKvHeads: Hk, headDim: d } = config;
   const embedding = await loader.matrix("embedding", V, D);
   const layers: LayerWeights[] = [];
   for (let l = 0; l < config.numLayers; l++) {
@@ -70,29 +78,35 @@ export async function loadWeights(
     });
   }
   const finalNorm = await loader.vector("finalNorm", D);
-  const output = checkpoint.tensors.has("output")
+  const output = tensors.has("output")
     ? await loader.matrix("output", V, D)
     : loader.tied(config, embedding);
-  const table = ropeTable(config.rope, d, options.context);
-  return {
-    embedding,
-    layers,
-    finalNorm,
-    output,
-    ropeTable: tensorOf(backend, table, [options.context, 2, d / 2]),
-  };
+  const table = ropeTable(config.rope, d, context);
+  return { embedding, layers, finalNorm, output, ropeTable: loader.own(table, [context, 2, d / 2]) };
 }
 
 class Loader {
   private readonly backend: Backend;
   private readonly checkpoint: Checkpoint;
   private readonly onProgress: LoadOptions["onProgress"];
+  private readonly owned: Tensor[] = [];
   private done = 0;
 
   constructor(backend: Backend, checkpoint: Checkpoint, onProgress: LoadOptions["onProgress"]) {
     this.backend = backend;
     this.checkpoint = checkpoint;
     this.onProgress = onProgress;
+  }
+
+  free(): void {
+    for (const tensor of this.owned.splice(0)) this.backend.free(tensor);
+  }
+
+  /** A tensor of values that come from no file. */
+  own(values: Float32Array, shape: readonly number[]): Tensor {
+    const tensor = this.alloc("f32", shape);
+    this.backend.upload(tensor, bytesOfArray(values));
+    return tensor;
   }
 
   tied(config: ModelConfig, embedding: Tensor): Tensor {
@@ -102,14 +116,14 @@ class Loader {
 
   async vector(name: string, size: number): Promise<Tensor> {
     const stored = this.find(name, [size]);
-    const tensor = this.backend.alloc({ dtype: "f32", shape: [size] });
+    const tensor = this.alloc("f32", [size]);
     await this.move(stored, 1, tensor, 0);
     return tensor;
   }
 
   async matrix(name: string, rows: number, columns: number): Promise<Tensor> {
     const stored = this.find(name, [rows, columns]);
-    const tensor = this.backend.alloc({ dtype: this.keptAs(stored), shape: [rows, columns] });
+    const tensor = this.alloc(this.keptAs(stored), [rows, columns]);
     await this.move(stored, rows, tensor, 0);
     return tensor;
   }
@@ -130,7 +144,7 @@ class Loader {
       while (last < stored.length && stored[last].tensor.dtype === dtype && stored[last].hasBias === hasBias) last++;
       const group = stored.slice(first, last);
       const rows = group.reduce((sum, piece) => sum + piece.rows, 0);
-      const weight = this.backend.alloc({ dtype: this.keptAs(group[0].tensor), shape: [rows, columns] });
+      const weight = this.alloc(this.keptAs(group[0].tensor), [rows, columns]);
       const biases = hasBias ? new Float32Array(rows) : null;
       let row = 0;
       for (const piece of group) {
@@ -138,12 +152,18 @@ class Loader {
         biases?.set(await this.values(`${piece.name}.bias`, piece.rows), row);
         row += piece.rows;
       }
-      const bias = biases && tensorOf(this.backend, biases, [rows]);
+      const bias = biases && this.own(biases, [rows]);
       parts.push({ weight, bias, column });
       column += rows;
       first = last;
     }
     return parts;
+  }
+
+  private alloc(dtype: DType, shape: readonly number[]): Tensor {
+    const tensor = this.backend.alloc({ dtype, shape });
+    this.owned.push(tensor);
+    return tensor;
   }
 
   private find(name: string, shape: readonly number[]): CheckpointTensor {

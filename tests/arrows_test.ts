@@ -21,7 +21,6 @@ const LIBRARIES: Record<string, RegExp> = {
   "@huggingface/jinja": /^core\/chat/,
   "msgpackr": /^calibrations\/artifact\.ts$/,
   "@optique/core": /^cli\//,
-  "@optique/run": /^cli\//,
   "tinybench": /^(cli|core\/bench)\//,
   "koffi": /^backends\/cuda\/library\.ts$/,
   "webgpu": /^backends\/webgpu\/device\.ts$/,

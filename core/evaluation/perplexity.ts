@@ -50,15 +50,20 @@ const RECALL_EVERY = 16;
 /**
  * Perplexity of windows of tokens under several attention modes side by side, against dense attention.
  *
- * @param windows token ids, each at least 2 and more than `skip` + 1
+ * @param windows token ids, each at least `skip` + 2
+ * @throws {RangeError} a window has no position that counts
  */
 export async function evaluatePerplexity(
   model: Model,
   windows: readonly (readonly number[])[],
   options: PerplexityOptions,
 ): Promise<PerplexityRow[]> {
+  const short = windows.find(({ length }) => length < options.skip + 2);
+  if (short !== undefined) {
+    throw new RangeError(`Cannot skip ${options.skip} positions of a window of ${short.length} tokens: none would count`);
+  }
   const meters = options.modes.map((mode) => new ModeMeter(mode));
-  const total = windows.reduce((sum, window) => sum + window.length, 0);
+  const total = windows.reduce((sum, window) => sum + window.length - 1, 0);
   let done = 0;
   for (const window of windows) {
     const run = new WindowRun(model, window, options);
@@ -73,7 +78,7 @@ export async function evaluatePerplexity(
     } finally {
       run.free();
     }
-    done += window.length;
+    done += window.length - 1;
     for (const meter of meters) meter.endWindow(run.recall.get(meter.mode)?.overall ?? null);
   }
   return meters.map((meter) => meter.row());

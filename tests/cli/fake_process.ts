@@ -6,8 +6,8 @@ import type { Streams } from "../../cli/streams.ts";
 
 /** A folder of this test run; ds keeps its cache there. */
 export const FOLDER = mkdtempSync(join(tmpdir(), "ds-cli-"));
-process.env.DS_HOME = join(FOLDER, "home");
-process.env.DS_OFFLINE = "1";
+/** What the library reads of the process's own environment. */
+export const OWN_ENVIRONMENT = { DS_HOME: join(FOLDER, "home"), DS_OFFLINE: "1" };
 
 export function pathOf(name: string): string {
   return join(FOLDER, name);
@@ -16,6 +16,8 @@ export function pathOf(name: string): string {
 export interface FakeOptions {
   /** Text or bytes on stdin; null: a terminal that nobody types at. */
   readonly stdin?: string | Uint8Array | null;
+  /** In place of the run's own folder. */
+  readonly home?: string;
   readonly environment?: Readonly<Record<string, string>>;
   readonly stdoutIsTty?: boolean;
   readonly stderrIsTty?: boolean;
@@ -91,8 +93,18 @@ export async function ds(argv: readonly string[], options: FakeOptions = {}): Pr
       throw new Error(`exited at once with ${code}`);
     },
   };
-  const code = await main(argv, environment, streams);
-  return { code, ...outcome };
+  // Bun runs all test files in one process, which the variables must not outlive.
+  const before = { DS_HOME: process.env.DS_HOME, DS_OFFLINE: process.env.DS_OFFLINE };
+  Object.assign(process.env, OWN_ENVIRONMENT, options.home !== undefined && { DS_HOME: options.home });
+  try {
+    const code = await main(argv, environment, streams);
+    return { code, ...outcome };
+  } finally {
+    for (const [name, value] of Object.entries(before)) {
+      if (value === undefined) delete process.env[name];
+      else process.env[name] = value;
+    }
+  }
 }
 
 /** The same, its stdout read as the one JSON object it must be. */

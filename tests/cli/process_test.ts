@@ -4,11 +4,12 @@ import { existsSync } from "node:fs";
 import { platform } from "node:os";
 import { test } from "node:test";
 import { fileURLToPath } from "node:url";
-import { FOLDER, pathOf } from "./fake_process.ts";
+import { FOLDER, OWN_ENVIRONMENT, pathOf } from "./fake_process.ts";
 
 const MAIN = fileURLToPath(new URL("../../cli/main.ts", import.meta.url));
 const ENVIRONMENT = {
   ...process.env,
+  ...OWN_ENVIRONMENT,
   DS_MODEL: "stories260k",
   DS_BACKEND: "reference",
   DS_ATTENTION: "dense",

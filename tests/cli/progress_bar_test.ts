@@ -30,6 +30,7 @@ test("ProgressBar.update() stays inside any terminal and end() removes the line"
     };
     const bar = new ProgressBar(sink, "Reading", 100, "tokens");
     bar.update(50);
+    // deno-lint-ignore no-control-regex
     const line = /^\r(.*)\x1b\[K$/.exec(written)![1]!;
     assert.ok(line.length <= Math.max((columns || 80) - 1, 1), `${columns}: ${line}`);
     bar.end();

@@ -2,6 +2,7 @@ import assert from "node:assert/strict";
 import { existsSync, readdirSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { test } from "node:test";
+import { missingShared, sharedJson, sharedPath } from "../support/shared_data.ts";
 import { ds, dsJson, FOLDER, pathOf, TINY } from "./fake_process.ts";
 
 const STORY = "Once upon a time";
@@ -29,15 +30,26 @@ test("run gives the documented JSON fields and the known greedy ids when attenti
 });
 
 test("run makes, caches and announces a quick calibration once when a model has none", async () => {
-  const first = await ds(["run", STORY, ...TINY, "--max-tokens", "3"]);
+  const home = { home: pathOf("fresh-home") };
+  // A short --context must not make a calibration that later, longer runs would suffer from.
+  const argv = ["run", STORY, ...TINY, "--max-tokens", "3", "--context", "40"];
+  const first = await ds(argv, home);
   assert.equal(first.code, 0, first.err);
-  assert.match(first.err, /no calibration of stories260k yet: a quick one is made on \d+ tokens/);
-  const kept = readdirSync(join(FOLDER, "home", "cache", "calibrations"));
-  assert.deepEqual(kept.filter((name) => name.endsWith(".dscal")).length, 1);
-  assert.equal(kept.some((name) => name.endsWith(".lock")), false);
-  const second = await ds(["run", STORY, ...TINY, "--max-tokens", "3"]);
+  assert.match(first.err, /no calibration of stories260k yet: a quick one is made on 512 tokens/);
+  assert.equal(
+    readdirSync(join(home.home, "cache", "calibrations")).join().replace(/[0-9a-f]{32}/, "id"),
+    "id.dscal",
+  );
+  const second = await ds(argv, home);
   assert.doesNotMatch(second.err, /quick/);
   assert.equal(second.out, first.out);
+});
+
+test("run calibrates without keeping it when the cache cannot be written", async () => {
+  writeFileSync(pathOf("no-folder"), "");
+  const found = await ds(["run", STORY, ...TINY, "--max-tokens", "3"], { home: pathOf("no-folder/home") });
+  assert.equal(found.code, 0, found.err);
+  assert.match(found.err, /will not be kept: Cannot write .*; set DS_HOME/);
 });
 
 test("run streams text alone to stdout and one line of figures to stderr", async () => {
@@ -190,4 +202,23 @@ test("run uses the embedded model, and says so, when the default one cannot be h
   const asked = await ds(["run", STORY, "--model", "smollm2-135m"]);
   assert.equal(asked.code, 66);
   assert.match(asked.err, /ds pull smollm2-135m/);
+});
+
+test("run gives the known greedy ids of a model without a tokenizer when token ids are its prompt", async (t) => {
+  const name = "golden/families/llama-gqa";
+  const folder = sharedPath(name);
+  if (folder === null) return t.skip(missingShared(name));
+  const golden = sharedJson(`${name}/golden.json`);
+  writeFileSync(pathOf("golden-ids.json"), JSON.stringify(golden.inputIds));
+  const argv = ["run", "--model", folder, "--token-ids", pathOf("golden-ids.json"), "--max-tokens", "24"];
+  const found = await ds([...argv, "--json"]);
+  assert.equal(found.code, 0, found.err);
+  assert.match(found.err, /runs with dense attention: it has no calibration, and no tokenizer/);
+  const { text, tokenIds } = JSON.parse(found.out);
+  assert.equal(text, null);
+  assert.deepEqual(tokenIds, golden.greedy);
+  const asked = await ds([...argv, "--attention", "double-sparsity"]);
+  assert.equal(asked.code, 2);
+  assert.match(asked.err, /--calibration, or use --attention dense/);
+  assert.equal((await ds(["run", "text", "--model", folder])).code, 2);
 });

@@ -121,13 +121,9 @@ test("continue() ends with context-full when the context ends before maxTokens",
 });
 
 test("free() gives back what prefill() took, which gives it back itself when it is aborted", async () => {
-  const before = () => {
-    model.free = model.free.bind(model);
-    return live.size;
-  };
   const warm = await PromptedModel.prefill(model, PROMPT, OPTIONS);
   warm.free();
-  const level = before();
+  const level = live.size;
   const prompted = await PromptedModel.prefill(model, PROMPT, OPTIONS);
   prompted.free();
   assert.equal(live.size, level);

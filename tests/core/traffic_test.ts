@@ -37,7 +37,7 @@ test("stepTraffic() is labels and selected rows when attention is Double Sparsit
 
   // The mean of the values before the newest 64-token step, and the values since: (500 - 1) mod 64 = 51.
   const tail = stepTraffic(open("double-sparsity", { tail: true }), config, "f16", 500);
-  assert.equal(tail.bytes - step.bytes, 2 * 2 * (24 * 4 + 51 * 24 * 4));
+  assert.equal(tail.bytes - step.bytes, 2 * 2 * (24 * 4 + 51 * 24 * 2));
 });
 
 test("stepTraffic() counts dense layers and shares", () => {
