@@ -32,6 +32,6 @@ export { PromptedModel } from "./core/prompted.ts";
 export { GREEDY, type Sampling } from "./core/sampler.ts";
 export { VERSION } from "./core/version.ts";
 export { calibrateText, findCalibration, readCalibration } from "./runtime/calibrations.ts";
-export { type GenerateTextOptions, generateText } from "./runtime/generate_text.ts";
+export { generateText, type GenerateTextOptions } from "./runtime/generate_text.ts";
 export { type LoadedModel, loadModel } from "./runtime/load.ts";
 export { pullModel } from "./runtime/pull.ts";

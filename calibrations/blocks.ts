@@ -12,19 +12,28 @@ export const MIN_BLOCK_TOKENS = 64;
  */
 export function cutBlocks(
   ids: readonly number[],
-  options: { readonly tokens: number; readonly blockLength: number; readonly seed: number; readonly name: string },
+  options: {
+    readonly tokens: number;
+    readonly blockLength: number;
+    readonly seed: number;
+    readonly name: string;
+  },
 ): number[][] {
   const { tokens, blockLength, seed, name } = options;
   const available = Math.floor(ids.length / blockLength);
   if (blockLength < MIN_BLOCK_TOKENS || available === 0) {
     throw new DsError(
       "bad-data",
-      `Cannot calibrate on ${name}: it has ${ids.length} tokens, one block needs ${Math.max(blockLength, MIN_BLOCK_TOKENS)}; ` +
+      `Cannot calibrate on ${name}: it has ${ids.length} tokens, one block needs ${
+        Math.max(blockLength, MIN_BLOCK_TOKENS)
+      }; ` +
         `give a longer --corpus or a shorter --block (at least ${MIN_BLOCK_TOKENS})`,
     );
   }
   const wanted = Math.min(Math.max(Math.floor(tokens / blockLength), 1), available);
-  return draw(available, wanted, seed).map((block) => ids.slice(block * blockLength, (block + 1) * blockLength));
+  return draw(available, wanted, seed).map((block) =>
+    ids.slice(block * blockLength, (block + 1) * blockLength)
+  );
 }
 
 /** `count` of 0 … available-1, ascending. */

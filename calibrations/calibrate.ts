@@ -8,7 +8,7 @@ import { downloadFloats } from "../core/tensor_io.ts";
 import { budgetsFromHeadKl, uniformBudgets } from "./budgets.ts";
 import type { Calibration, CalibrationCorpus, ChannelRanking, Statistic } from "./calibration.ts";
 import { labelPlan } from "./facts.ts";
-import { type BlockMeasures, type CachedBlock, MEASURED_POSITIONS, measureBlock } from "./measure.ts";
+import { type BlockMeasures, type CachedBlock, measureBlock, MEASURED_POSITIONS } from "./measure.ts";
 import type { ModelIdentity } from "./model_identity.ts";
 import { rankChannels } from "./ranking.ts";
 import { ChannelStatistics } from "./statistics.ts";
@@ -55,7 +55,9 @@ export async function calibrate(
   try {
     const statistics = await gather(model, blocks, options, measured);
     const calibration = summarise(model.config, blocks, statistics, options);
-    return options.quick ? calibration : { ...calibration, ...await measure(model, measured, calibration, options) };
+    return options.quick
+      ? calibration
+      : { ...calibration, ...await measure(model, measured, calibration, options) };
   } finally {
     for (const { cache } of measured) cache.free();
   }
@@ -124,7 +126,9 @@ async function gather(
         signal?.throwIfAborted();
         const piece = block.slice(first, first + PREFILL_CHUNK);
         await model.forward(cache, consecutiveRows(piece, first), dense, {
-          tap: { qkv: async (layer, qkv) => statistics.add(layer, await downloadFloats(backend, qkv), first) },
+          tap: {
+            qkv: async (layer, qkv) => statistics.add(layer, await downloadFloats(backend, qkv), first),
+          },
         });
         done += piece.length;
         onProgress?.({ stage: "statistics", done, total });
@@ -159,13 +163,18 @@ async function measure(
     );
   }
   const average = (field: keyof BlockMeasures) =>
-    Float32Array.from(all[0][field], (_, i) => all.reduce((sum, measures) => sum + measures[field][i], 0) / all.length);
+    Float32Array.from(
+      all[0][field],
+      (_, i) => all.reduce((sum, measures) => sum + measures[field][i], 0) / all.length,
+    );
   // A share of the mass may come out a rounding above all of it.
-  const share = (field: "layerRecall" | "predictionRecall") => average(field).map((value) => Math.min(value, 1));
+  const share = (field: "layerRecall" | "predictionRecall") =>
+    average(field).map((value) => Math.min(value, 1));
   const headKl = average("headKl");
   const layerKl = Array.from(
     { length: numLayers },
-    (_, layer) => headKl.subarray(layer * numKvHeads, (layer + 1) * numKvHeads).reduce((sum, kl) => sum + kl, 0),
+    (_, layer) =>
+      headKl.subarray(layer * numKvHeads, (layer + 1) * numKvHeads).reduce((sum, kl) => sum + kl, 0),
   );
   return {
     layerRecall: share("layerRecall"),

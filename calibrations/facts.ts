@@ -31,7 +31,9 @@ export function labelPlan(
   if (ranking === undefined || keyMean === null || keyStd === null) return null;
   const { numLayers, numKvHeads, headDim: d } = calibration.model;
   const C = labelChannels(layout);
-  if (C > d) throw new RangeError(`Cannot label ${C} channels as a head has ${d}: choose a smaller --labels layout`);
+  if (C > d) {
+    throw new RangeError(`Cannot label ${C} channels as a head has ${d}: choose a smaller --labels layout`);
+  }
   const layers = Array.from({ length: numLayers }, (_, layer): LabelChannels => {
     const made = {
       channels: new Int32Array(numKvHeads * C),

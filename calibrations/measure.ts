@@ -49,7 +49,10 @@ export async function measureBlock(
   const { backend, config } = model;
   const N = ids.length;
   const half = Math.floor(N / 2);
-  const places = Array.from({ length: options.positions }, (_, i) => half + Math.floor(((i + 0.5) * (N - half)) / options.positions));
+  const places = Array.from(
+    { length: options.positions },
+    (_, i) => half + Math.floor(((i + 0.5) * (N - half)) / options.positions),
+  );
   const rows = privateRows(places.map((n) => ids[n]), places, N);
   // A share without bound makes a head dense, so one head at a time can be given an ordinary one.
   const shares = new Float32Array(config.numLayers * config.numKvHeads).fill(Infinity);
@@ -116,14 +119,18 @@ async function watchDense(model: Model, cache: KvCache, rows: StepRows, selector
       qkv: async (layer, qkv) => {
         if (guessed !== null) await predicted.measure(layer, qkv, cache.layers[layer], rows, guessed);
         await selector.attend(layer, unused, qkv, cache.layers[layer]);
-        if (selector.lastSelection !== null) await own.measure(layer, qkv, cache.layers[layer], rows, selector.lastSelection);
+        if (selector.lastSelection !== null) {
+          await own.measure(layer, qkv, cache.layers[layer], rows, selector.lastSelection);
+        }
       },
       attended: async (layer, x) => {
         const next = layer + 1;
         guessed = null;
         if (next >= numLayers) return;
         backend.rmsNorm(h, x, weights.layers[next].attentionNorm, config.rmsNormEpsilon);
-        for (const { weight, bias, column } of weights.layers[next].qkv) backend.linear(guess, h, weight, bias, column);
+        for (const { weight, bias, column } of weights.layers[next].qkv) {
+          backend.linear(guess, h, weight, bias, column);
+        }
         backend.rope(guess, weights.ropeTable, { numHeads, numKvHeads });
         // Labels of the rows themselves are the layer's business later; here they only stand in for the current token, which is forced.
         backend.appendKv(cache.layers[next], guess);

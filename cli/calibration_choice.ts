@@ -6,7 +6,7 @@ import { requireMatch } from "../calibrations/model_identity.ts";
 import { builtinText } from "../calibrations/texts/builtin.ts";
 import type { AttentionMode } from "../core/attention/attention.ts";
 import type { AttentionOptions, CalibrationFacts } from "../core/attention/open.ts";
-import { DEFAULT_FORCED } from "../core/attention/budget.ts";
+import { DEFAULT_FORCED, DEFAULT_SPARSITY } from "../core/attention/budget.ts";
 import type { LabelLayout } from "../core/backend.ts";
 import { DsError } from "../core/errors.ts";
 import { defaultLabelLayout } from "../core/labels.ts";
@@ -144,20 +144,26 @@ export function layoutOf({ checkpoint }: LoadedModel, choice: LabelLayout | null
   return choice ?? defaultLabelLayout(checkpoint.config.headDim);
 }
 
+/** The share of cached tokens asked for, as records tell it; 1 for dense attention, null where a number was asked for. */
+export function sparsityOf(choices: SparseChoices, mode: AttentionMode): number | null {
+  if (mode === "dense") return 1;
+  return choices.heavyTokens === null ? choices.sparsity ?? DEFAULT_SPARSITY : null;
+}
+
 /** The options of `openAttention` that the flags ask for. */
 export function attentionOptions(
   choices: SparseChoices,
   calibration: CalibrationFacts | null,
 ): AttentionOptions {
-  const { heavyTokens, sparsity, perHead, noTail, denseBelow } = choices;
+  const { heavyTokens, perHead, noTail, denseBelow } = choices;
   return {
     budget: heavyTokens === null
-      ? { kind: "ratio", tokenSparsity: sparsity }
+      ? { kind: "ratio", tokenSparsity: choices.sparsity ?? DEFAULT_SPARSITY }
       : { kind: "tokens", heavyTokens },
     forced: DEFAULT_FORCED,
     perHead,
     tail: !noTail,
-    denseBelow,
+    denseBelow: denseBelow ?? 0,
     calibration,
   };
 }

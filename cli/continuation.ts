@@ -4,6 +4,7 @@ import type { PromptedModel } from "../core/prompted.ts";
 import type { Sampling } from "../core/sampler.ts";
 import { runTraffic } from "../core/traffic.ts";
 import type { LoadedModel } from "../runtime/load.ts";
+import { sparsityOf } from "./calibration_choice.ts";
 import type { RunOptions } from "./options/run.ts";
 import { PrintableText } from "./printable_text.ts";
 import type { Terminal } from "./terminal.ts";
@@ -82,7 +83,7 @@ export async function continuePrompt(
     decodeTokensPerSecond: decodeSteps > 0 && decodeMs > 0 ? (decodeSteps * 1000) / decodeMs : null,
     attention: {
       mode: attention.mode,
-      sparsity: attention.mode === "dense" ? 1 : run.heavyTokens === null ? run.sparsity : null,
+      sparsity: sparsityOf(run, attention.mode),
       heavyTokens: traffic?.heavyTokens ?? null,
       kvBytesPerToken: traffic?.kvBytesPerToken ?? null,
       denseKvBytesPerToken: traffic?.denseKvBytesPerToken ?? null,

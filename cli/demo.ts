@@ -30,16 +30,55 @@ async function demo(): Promise<number> {
   const pulled = await ds("pull", DEFAULT_MODEL);
   if (pulled === 130 || pulled === 143) return pulled;
   const model = pulled === 0 ? DEFAULT_MODEL : FALLBACK_MODEL;
-  if (pulled !== 0) say(`\n${DEFAULT_MODEL} cannot be had here, so ${FALLBACK_MODEL}, which is part of ds, shows the way.`);
+  if (pulled !== 0) {
+    say(`\n${DEFAULT_MODEL} cannot be had here, so ${FALLBACK_MODEL}, which is part of ds, shows the way.`);
+  }
 
   const calibration = join(folder, `${model}-quick.dscal`);
-  const calibrated = await ds("calibrate", "--quick", "--model", model, "--tokens", "512", "--block", "256", "--out", calibration);
+  const calibrated = await ds(
+    "calibrate",
+    "--quick",
+    "--model",
+    model,
+    "--tokens",
+    "512",
+    "--block",
+    "256",
+    "--out",
+    calibration,
+  );
   if (calibrated !== 0) return calibrated;
 
   const compared = model === DEFAULT_MODEL
-    ? await ds("run", "--compare", "--model", model, "--calibration", calibration, "--max-tokens", "48", "--file", prompt, demoQuestion)
-    : await ds("run", "--compare", "--model", model, "--calibration", calibration, "--max-tokens", "200", "Once upon a time");
-  say(`\nThe calibration is ${calibration}. All of this took ${((performance.now() - started) / 1000).toFixed(0)} s.`);
+    ? await ds(
+      "run",
+      "--compare",
+      "--model",
+      model,
+      "--calibration",
+      calibration,
+      "--max-tokens",
+      "48",
+      "--file",
+      prompt,
+      demoQuestion,
+    )
+    : await ds(
+      "run",
+      "--compare",
+      "--model",
+      model,
+      "--calibration",
+      calibration,
+      "--max-tokens",
+      "200",
+      "Once upon a time",
+    );
+  say(
+    `\nThe calibration is ${calibration}. All of this took ${
+      ((performance.now() - started) / 1000).toFixed(0)
+    } s.`,
+  );
   return compared;
 }
 

@@ -3,7 +3,7 @@ import { DsError } from "../core/errors.ts";
 import { evaluatePerplexity, type PerplexityRow } from "../core/evaluation/perplexity.ts";
 import type { LoadedModel } from "../runtime/load.ts";
 import { writeAtomically } from "../runtime/output.ts";
-import { attentionOptions, chooseCalibration } from "./calibration_choice.ts";
+import { attentionOptions, chooseCalibration, sparsityOf } from "./calibration_choice.ts";
 import type { CommandTerminal } from "./command_terminal.ts";
 import { readText, readTokenIds } from "./input.ts";
 import { jsonLine } from "./json.ts";
@@ -127,8 +127,7 @@ function cutWindows(ids: readonly number[], loaded: LoadedModel, options: EvalOp
 }
 
 function evalRow({ logProbabilities: _, ...row }: PerplexityRow, options: EvalOptions): EvalRow {
-  const sparsity = row.attention === "dense" ? 1 : options.heavyTokens === null ? options.sparsity : null;
-  return { ...row, sparsity, accuracy: null };
+  return { ...row, sparsity: sparsityOf(options, row.attention), accuracy: null };
 }
 
 function logProbabilitiesJson(rows: readonly PerplexityRow[]): string {

@@ -1,7 +1,7 @@
 import { DEFAULT_FORCED, headTokens } from "../core/attention/budget.ts";
 import { DoubleSparsityAttention } from "../core/attention/double_sparsity.ts";
 import type { Backend, LabelLayout } from "../core/backend.ts";
-import { bytesOf, type DType } from "../core/dtype.ts";
+import { bytesOf } from "../core/dtype.ts";
 import type { Checkpoint, CheckpointTensor } from "../core/formats/checkpoint.ts";
 import { VALUE_SUM_TOKENS } from "../core/kv_cache.ts";
 import { labelBytes, labelChannels } from "../core/labels.ts";
@@ -37,14 +37,14 @@ export function planMemory(checkpoint: Checkpoint, backend: Backend, plan: PlanF
   const { numLayers: L, numHeads: Hq, numKvHeads: Hk, headDim: d, hiddenSize: D, ffnSize: F, vocabSize: V } =
     config;
 
-  let weightBytes = context * d * 4;
+  let weightBytes = backend.footprint({ dtype: "f32", shape: [context, 2, d / 2] });
   let gathered = weightBytes;
   for (const [name, tensor] of tensors) {
-    const bytes = loadedBytes(tensor, backend.device.weightDtypes);
+    const bytes = loadedBytes(tensor, backend);
     weightBytes += bytes;
     if (name === "embedding" && tensors.has("output")) gathered += bytes;
   }
-  const kvBytes = batch * L * Hk * context * bytesOf(kvDtype, 2 * d);
+  const kvBytes = L * backend.footprint({ dtype: kvDtype, shape: [batch, Hk, context, 2, d] });
   const sums = Math.ceil(context / VALUE_SUM_TOKENS) * d * 4;
   const labels = layout === null
     ? 0
@@ -81,9 +81,7 @@ export function planMemory(checkpoint: Checkpoint, backend: Backend, plan: PlanF
 }
 
 /** As `loadWeights` keeps it: vectors as f32, matrices as they are where the backend takes that type. */
-function loadedBytes({ dtype, shape }: CheckpointTensor, offered: readonly DType[]): number {
-  const rows = shape.slice(0, -1).reduce((product, size) => product * size, 1);
-  const columns = shape[shape.length - 1]!;
-  const kept = shape.length === 1 ? "f32" : offered.find((one) => one === dtype) ?? "f32";
-  return rows * bytesOf(kept, columns);
+function loadedBytes({ dtype, shape }: CheckpointTensor, backend: Backend): number {
+  const kept = shape.length === 1 ? undefined : backend.device.weightDtypes.find((one) => one === dtype);
+  return backend.footprint({ dtype: kept ?? "f32", shape });
 }

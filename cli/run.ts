@@ -48,9 +48,12 @@ async function runLoaded(
 ): Promise<void> {
   const ids = await promptTokens(source, loaded, options);
   checkLength(loaded, ids.length);
-  const mode = await chooseMode(loaded, options, terminal);
+  const mode = await chooseMode(loaded, ids.length, options, terminal);
   const calibration = await chooseCalibration(loaded, [mode], options, terminal);
-  const attention = attentionOptions(options, calibration);
+  const attention = attentionOptions(
+    { ...options, denseBelow: options.denseBelow ?? (leavesAttentionToUs(options) ? WORTH_TOKENS : 0) },
+    calibration,
+  );
   const prompted = await prefill(loaded, ids, mode, attention, options, terminal);
   try {
     const kvDtype = kvDtypeOf(loaded.model.backend, options.kvDtype);
@@ -76,6 +79,15 @@ async function runLoaded(
   }
 }
 
+/** Below this many tokens there is little to save: forced tokens, labels and tail are most of what a step reads. */
+const WORTH_TOKENS = 512;
+
+function leavesAttentionToUs(options: RunOptions): boolean {
+  const { attention, calibration, sparsity, heavyTokens, labels, perHead, noTail, compare } = options;
+  const said = [attention, calibration, sparsity, heavyTokens, labels].some((choice) => choice !== null);
+  return !said && !perHead && !noTail && !compare;
+}
+
 function checkLength(loaded: LoadedModel, length: number): void {
   const { context, name, checkpoint: { config } } = loaded;
   if (length < context) return;
@@ -88,13 +100,19 @@ function checkLength(loaded: LoadedModel, length: number): void {
   );
 }
 
-/** The mode asked for; else double sparsity, or dense, said so, where the model cannot be calibrated here. */
+/**
+ * The mode asked for; else double sparsity, or dense where all of it is too short to save anything, or, said so, where the model cannot be
+ * calibrated here.
+ */
 async function chooseMode(
   loaded: LoadedModel,
+  promptTokens: number,
   options: RunOptions,
   terminal: Terminal,
 ): Promise<AttentionMode> {
   const mode = options.attention ?? "double-sparsity";
+  const below = options.denseBelow ?? WORTH_TOKENS;
+  if (leavesAttentionToUs(options) && promptTokens + options.maxTokens <= below) return "dense";
   if (
     options.attention !== null || options.calibration !== null || options.compare || !needsCalibration(mode)
   ) {

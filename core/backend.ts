@@ -155,6 +155,8 @@ export interface Backend {
 
   // memory
 
+  /** The bytes `alloc(spec)` takes here, repacking counted: what `ds plan` adds up before anything is loaded. */
+  footprint(spec: TensorSpec): number;
   /** Zero-filled. @throws {DsError} kind "out-of-memory", with both numbers, before the device is lost */
   alloc(spec: TensorSpec): Tensor;
   /** Little-endian bytes in the tensor's dtype; `byteOffset` and the length must be whole rows of the last axis. */

@@ -54,6 +54,10 @@ class CheckedBackend implements Backend {
     this.device = inner.device;
   }
 
+  footprint(spec: TensorSpec): number {
+    return this.inner.footprint(spec);
+  }
+
   alloc(spec: TensorSpec): Tensor {
     this.open("allocate a tensor");
     const { dtype, shape, place = "device" } = spec;

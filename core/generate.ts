@@ -1,6 +1,6 @@
 import type { Attention } from "./attention/attention.ts";
 import type { Tensor } from "./backend.ts";
-import { type Sampling, Sampler } from "./sampler.ts";
+import { Sampler, type Sampling } from "./sampler.ts";
 import { type Session, takeArgmax, takeLogits } from "./session.ts";
 import { StopMatcher } from "./stop.ts";
 import type { StreamDecoder } from "./tokenizer/tokenizer.ts";

@@ -64,7 +64,10 @@ export class KvCache {
           shape: [options.slots, config.numKvHeads, options.capacity, 2, config.headDim],
         });
         owned.push(kv);
-        return { kv, labels: options.labels && allocLabels(backend, config, options, options.labels, l, owned) };
+        return {
+          kv,
+          labels: options.labels && allocLabels(backend, config, options, options.labels, l, owned),
+        };
       });
       return new KvCache(backend, config, layers, owned);
     } catch (error) {

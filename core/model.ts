@@ -112,7 +112,9 @@ export class Model {
   }
 
   private copy(target: Tensor, source: Tensor): void {
-    const rows = tensorOf(this.backend, Int32Array.from({ length: source.shape[0] }, (_, i) => i), [source.shape[0]]);
+    const rows = tensorOf(this.backend, Int32Array.from({ length: source.shape[0] }, (_, i) => i), [
+      source.shape[0],
+    ]);
     this.backend.gatherRows(target, source, rows);
     this.backend.free(rows);
   }
@@ -126,7 +128,12 @@ export class Model {
 export function consecutiveRows(tokens: ArrayLike<number>, firstPosition: number, slot = 0): StepRows {
   const T = tokens.length;
   const positions = Int32Array.from({ length: T }, (_, t) => firstPosition + t);
-  return { tokens: Int32Array.from(tokens), slots: new Int32Array(T).fill(slot), positions, homes: positions };
+  return {
+    tokens: Int32Array.from(tokens),
+    slots: new Int32Array(T).fill(slot),
+    positions,
+    homes: positions,
+  };
 }
 
 /** Rows that stand each for itself at `positions`, kept at the places from `firstHome` on. */

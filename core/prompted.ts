@@ -2,7 +2,7 @@ import type { Attention } from "./attention/attention.ts";
 import { DenseAttention } from "./attention/dense.ts";
 import type { Tensor } from "./backend.ts";
 import { DsError } from "./errors.ts";
-import { type GeneratedPiece, generate, type GenerateOptions, type GenerateResult } from "./generate.ts";
+import { generate, type GeneratedPiece, type GenerateOptions, type GenerateResult } from "./generate.ts";
 import { KvCache, type LabelPlan } from "./kv_cache.ts";
 import { type Model, privateRows } from "./model.ts";
 import { type PrefillOptions, Session, takeLogits } from "./session.ts";
@@ -28,7 +28,12 @@ export class PromptedModel {
   private readonly session: Session;
   private readonly logits: Float32Array;
 
-  private constructor(session: Session, promptTokenIds: readonly number[], logits: Float32Array, prefillMs: number) {
+  private constructor(
+    session: Session,
+    promptTokenIds: readonly number[],
+    logits: Float32Array,
+    prefillMs: number,
+  ) {
     this.session = session;
     this.promptTokenIds = promptTokenIds;
     this.logits = logits;
@@ -36,10 +41,16 @@ export class PromptedModel {
   }
 
   /** @throws {DsError} kind "usage" where the prompt is empty or longer than the context, with both counts */
-  static async prefill(model: Model, promptTokenIds: readonly number[], options: PromptOptions): Promise<PromptedModel> {
+  static async prefill(
+    model: Model,
+    promptTokenIds: readonly number[],
+    options: PromptOptions,
+  ): Promise<PromptedModel> {
     const { backend, config } = model;
     const length = promptTokenIds.length;
-    if (length === 0) throw new DsError("usage", "Cannot run an empty prompt: give at least one token of text");
+    if (length === 0) {
+      throw new DsError("usage", "Cannot run an empty prompt: give at least one token of text");
+    }
     if (length >= options.context) {
       throw new DsError(
         "usage",
@@ -49,7 +60,10 @@ export class PromptedModel {
     }
     const foreign = promptTokenIds.find((id) => !(Number.isInteger(id) && id >= 0 && id < config.vocabSize));
     if (foreign !== undefined) {
-      throw new DsError("usage", `Cannot run token id ${foreign}: the model's ids are 0 to ${config.vocabSize - 1}`);
+      throw new DsError(
+        "usage",
+        `Cannot run token id ${foreign}: the model's ids are 0 to ${config.vocabSize - 1}`,
+      );
     }
     const context = Math.min(options.context, length + options.maxTokens);
     const cache = KvCache.alloc(backend, config, {

@@ -4,7 +4,9 @@ export class Random {
 
   /** @param seed a non-negative integer below 2^53 */
   constructor(seed: number) {
-    if (!Number.isSafeInteger(seed) || seed < 0) throw new RangeError(`Cannot seed with ${seed}: needs an integer ≥ 0`);
+    if (!Number.isSafeInteger(seed) || seed < 0) {
+      throw new RangeError(`Cannot seed with ${seed}: needs an integer ≥ 0`);
+    }
     // splitmix32 spreads a small seed over the whole state.
     let mix = (seed ^ Math.floor(seed / 2 ** 32)) >>> 0;
     for (let i = 0; i < 4; i++) {

@@ -11,7 +11,12 @@ const CHUNK_TOKENS = 512;
  * Labels for keys that are cached already: what a prefill with this plan would have left, without running it again. Shares K and V
  * with `cache`, which must hold `length` tokens in slot 0.
  */
-export async function relabel(model: Model, cache: KvCache, labels: LabelPlan, length: number): Promise<KvCache> {
+export async function relabel(
+  model: Model,
+  cache: KvCache,
+  labels: LabelPlan,
+  length: number,
+): Promise<KvCache> {
   const { backend, config } = model;
   const labelled = cache.withLabels(labels);
   for (let first = 0; first < length; first += CHUNK_TOKENS) {
@@ -20,7 +25,12 @@ export async function relabel(model: Model, cache: KvCache, labels: LabelPlan, l
     for (const layer of labelled.layers) {
       const kv = await Promise.all(Array.from({ length: config.numKvHeads }, (_, h) => {
         const tokenBytes = bytesOf(layer.kv.dtype, 2 * config.headDim);
-        return downloadFloats(backend, layer.kv, (h * cache.capacity + first) * tokenBytes, count * tokenBytes);
+        return downloadFloats(
+          backend,
+          layer.kv,
+          (h * cache.capacity + first) * tokenBytes,
+          count * tokenBytes,
+        );
       }));
       const qkv = tensorOf(backend, packedRows(config, kv, count), [
         count,
@@ -35,7 +45,11 @@ export async function relabel(model: Model, cache: KvCache, labels: LabelPlan, l
 }
 
 /** K and V f32 [count, 2, d] of each KV head as rows of qkv, q left at zero: `appendKv` does not read it. */
-function packedRows({ numHeads, numKvHeads, headDim: d }: ModelConfig, kv: readonly Float32Array[], count: number): Float32Array {
+function packedRows(
+  { numHeads, numKvHeads, headDim: d }: ModelConfig,
+  kv: readonly Float32Array[],
+  count: number,
+): Float32Array {
   const width = (numHeads + 2 * numKvHeads) * d;
   const rows = new Float32Array(count * width);
   for (let n = 0; n < count; n++) {

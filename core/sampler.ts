@@ -72,7 +72,7 @@ export class Sampler {
 }
 
 /** Place of the largest value; ties: the lowest. */
-export function argmax(values: Float32Array): number {
+export function argmax(values: Float32Array | Float64Array): number {
   let best = 0;
   for (let i = 1; i < values.length; i++) if (values[i] > values[best]) best = i;
   return best;
@@ -80,6 +80,8 @@ export function argmax(values: Float32Array): number {
 
 function check(name: string, value: number, low: number, high: number): void {
   if (value >= low && value <= high) return;
-  const range = high === Infinity ? `at least ${low}` : `between ${low === Number.MIN_VALUE ? "above 0" : low} and ${high}`;
+  const range = high === Infinity
+    ? `at least ${low}`
+    : `between ${low === Number.MIN_VALUE ? "above 0" : low} and ${high}`;
   throw new RangeError(`Cannot sample with a ${name} of ${value}: it must be ${range}`);
 }

@@ -1,4 +1,5 @@
 import type { Attention } from "./attention/attention.ts";
+import type { Backend } from "./backend.ts";
 import type { ModelConfig } from "./config.ts";
 import { bytesOf } from "./dtype.ts";
 import { tensorsOf, type Weights } from "./weights.ts";
@@ -33,7 +34,12 @@ export function stepTraffic(
     allDense &&= reads.dense;
   }
   const { numLayers, numKvHeads } = config;
-  return { bytes, denseBytes: numLayers * numKvHeads * kvLen * rowBytes, heavyTokens: tokens / numLayers, allDense };
+  return {
+    bytes,
+    denseBytes: numLayers * numKvHeads * kvLen * rowBytes,
+    heavyTokens: tokens / numLayers,
+    allDense,
+  };
 }
 
 /** Means over decode steps at these lengths. */
@@ -54,7 +60,8 @@ export function runTraffic(
 ): RunTraffic | null {
   if (kvLens.length === 0) return null;
   const steps = kvLens.map((kvLen) => stepTraffic(attention, config, kvDtype, kvLen));
-  const mean = (of: (step: StepTraffic) => number) => steps.reduce((sum, step) => sum + of(step), 0) / steps.length;
+  const mean = (of: (step: StepTraffic) => number) =>
+    steps.reduce((sum, step) => sum + of(step), 0) / steps.length;
   return {
     kvBytesPerToken: mean(({ bytes }) => bytes),
     denseKvBytesPerToken: mean(({ denseBytes }) => denseBytes),
@@ -64,11 +71,12 @@ export function runTraffic(
 }
 
 /** Bytes of weights one decode step reads: all but the embedding table where it is no output as well. */
-export function weightTraffic(weights: Weights): number {
+export function weightTraffic(backend: Backend, weights: Weights): number {
   let bytes = 0;
   for (const tensor of tensorsOf(weights)) {
-    const gathered = tensor === weights.ropeTable || (tensor === weights.embedding && tensor !== weights.output);
-    if (!gathered) bytes += tensor.byteLength;
+    const gathered = tensor === weights.ropeTable ||
+      (tensor === weights.embedding && tensor !== weights.output);
+    if (!gathered) bytes += backend.footprint(tensor);
   }
   return bytes;
 }

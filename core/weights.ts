@@ -78,9 +78,7 @@ async function loadAll(loader: Loader, { config, tensors }: Checkpoint, context:
     });
   }
   const finalNorm = await loader.vector("finalNorm", D);
-  const output = tensors.has("output")
-    ? await loader.matrix("output", V, D)
-    : loader.tied(config, embedding);
+  const output = tensors.has("output") ? await loader.matrix("output", V, D) : loader.tied(config, embedding);
   const table = ropeTable(config.rope, d, context);
   return { embedding, layers, finalNorm, output, ropeTable: loader.own(table, [context, 2, d / 2]) };
 }
@@ -111,7 +109,10 @@ class Loader {
 
   tied(config: ModelConfig, embedding: Tensor): Tensor {
     if (config.tiedEmbeddings) return embedding;
-    throw badData(this.checkpoint.source, "it has no output weights and does not say its embeddings are tied");
+    throw badData(
+      this.checkpoint.source,
+      "it has no output weights and does not say its embeddings are tied",
+    );
   }
 
   async vector(name: string, size: number): Promise<Tensor> {
@@ -141,7 +142,9 @@ class Loader {
     for (let first = 0; first < stored.length;) {
       const { tensor: { dtype }, hasBias } = stored[first];
       let last = first + 1;
-      while (last < stored.length && stored[last].tensor.dtype === dtype && stored[last].hasBias === hasBias) last++;
+      while (
+        last < stored.length && stored[last].tensor.dtype === dtype && stored[last].hasBias === hasBias
+      ) last++;
       const group = stored.slice(first, last);
       const rows = group.reduce((sum, piece) => sum + piece.rows, 0);
       const weight = this.alloc(this.keptAs(group[0].tensor), [rows, columns]);
@@ -173,7 +176,9 @@ class Loader {
     if (tensor.shape.join() !== shape.join()) {
       throw badData(
         source,
-        `tensor ${tensor.name} is [${tensor.shape.join(", ")}], its configuration needs [${shape.join(", ")}]`,
+        `tensor ${tensor.name} is [${tensor.shape.join(", ")}], its configuration needs [${
+          shape.join(", ")
+        }]`,
       );
     }
     return tensor;
@@ -184,7 +189,12 @@ class Loader {
     return offered.find((dtype) => dtype === stored.dtype) ?? "f32";
   }
 
-  private async move(stored: CheckpointTensor, rows: number, target: Tensor, firstRow: number): Promise<void> {
+  private async move(
+    stored: CheckpointTensor,
+    rows: number,
+    target: Tensor,
+    firstRow: number,
+  ): Promise<void> {
     const columns = stored.shape[stored.shape.length - 1];
     const same = stored.dtype === target.dtype;
     const rowBytes = bytesOf(target.dtype, columns);

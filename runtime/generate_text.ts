@@ -37,8 +37,12 @@ export async function* generateText(
   options: GenerateTextOptions = {},
 ): AsyncGenerator<GeneratedPiece, GenerateResult> {
   const { model, tokenizer, context, checkpoint: { config } } = loaded;
-  if (tokenizer === null) throw new DsError("usage", `Cannot read a prompt for ${loaded.name}: it has no tokenizer`);
-  if (options.calibration !== undefined) requireMatch(options.calibration, loaded.identity, "given to generateText");
+  if (tokenizer === null) {
+    throw new DsError("usage", `Cannot read a prompt for ${loaded.name}: it has no tokenizer`);
+  }
+  if (options.calibration !== undefined) {
+    requireMatch(options.calibration, loaded.identity, "given to generateText");
+  }
   const facts = options.calibration === undefined
     ? null
     : calibrationFacts(options.calibration, defaultLabelLayout(config.headDim));

@@ -38,7 +38,8 @@ function sources(folder: string): string[] {
 
 function imports(text: string): string[] {
   const code = text.replace(/\/\*[\s\S]*?\*\/|^\s*\/\/.*$/gm, "");
-  const statement = /^\s*(?:import|export)\s[^"';]*?\bfrom\s+"([^"]+)"|^\s*import\s+"([^"]+)"|\bimport\(\s*"([^"]+)"\s*\)/gm;
+  const statement =
+    /^\s*(?:import|export)\s[^"';]*?\bfrom\s+"([^"]+)"|^\s*import\s+"([^"]+)"|\bimport\(\s*"([^"]+)"\s*\)/gm;
   return [...code.matchAll(statement)].map(([, from, bare, dynamic]) => from ?? bare ?? dynamic);
 }
 
@@ -52,26 +53,42 @@ test("imports follow the arrows when every file is walked", () => {
       if (!specifier.startsWith(".")) {
         const name = specifier.split("/").slice(0, specifier.startsWith("@") ? 2 : 1).join("/");
         if (name.startsWith("node:")) {
-          assert.ok(part === "runtime" || part === "cli", `${file} imports ${specifier}: only runtime/ and cli/ may`);
+          assert.ok(
+            part === "runtime" || part === "cli",
+            `${file} imports ${specifier}: only runtime/ and cli/ may`,
+          );
           continue;
         }
         const home = LIBRARIES[name];
-        assert.ok(home !== undefined, `${file} imports ${specifier}, which tests/arrows_test.ts does not know`);
+        assert.ok(
+          home !== undefined,
+          `${file} imports ${specifier}, which tests/arrows_test.ts does not know`,
+        );
         assert.match(file, home, `${file} imports ${specifier}, whose place is ${home}`);
         continue;
       }
       const target = relative(root, resolve(root, dirname(file), specifier));
       const targetPart = target === "mod.ts" ? "mod" : target.split("/")[0];
       if (targetPart !== part) {
-        assert.ok(ALLOWED[part].includes(targetPart), `${file} imports ${target}: ${part} → ${targetPart} is no arrow`);
+        assert.ok(
+          ALLOWED[part].includes(targetPart),
+          `${file} imports ${target}: ${part} → ${targetPart} is no arrow`,
+        );
       }
       if (targetPart === "backends" && part !== "backends") {
-        assert.equal(target, "backends/mod.ts", `${file} imports ${target}: a device is opened through backends/mod.ts`);
+        assert.equal(
+          target,
+          "backends/mod.ts",
+          `${file} imports ${target}: a device is opened through backends/mod.ts`,
+        );
       }
       if (part === "backends" && targetPart === "backends") {
         const [, from] = file.split("/");
         const [, to] = target.split("/");
-        assert.ok(from === "mod.ts" || from === to, `${file} imports ${target}: a backend never imports another`);
+        assert.ok(
+          from === "mod.ts" || from === to,
+          `${file} imports ${target}: a backend never imports another`,
+        );
       }
     }
   }

@@ -5,6 +5,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import process from "node:process";
 import { test } from "node:test";
+import { fileURLToPath } from "node:url";
 
 const MODULE = new URL("../mod.ts", import.meta.url);
 
@@ -22,9 +23,9 @@ test("the example of mod.ts runs as it stands and tells a story", { timeout: 120
   try {
     const path = join(folder, "example.ts");
     writeFileSync(path, example.replaceAll('"./mod.ts"', JSON.stringify(MODULE.href)));
-    // The runtime that runs this test; Deno alone asks for permissions, and would look for types by the folder.
-    const isDeno = "Deno" in globalThis;
-    const parts = isDeno ? ["run", "-A", "--no-check", path] : [path];
+    // The runtime that runs this test; Deno alone asks for permissions, and looks for the project from the file's folder.
+    const config = fileURLToPath(new URL("../deno.json", import.meta.url));
+    const parts = "Deno" in globalThis ? ["run", "-A", "--no-check", "--config", config, path] : [path];
     const { status, stdout, stderr } = spawnSync(process.execPath, parts, { encoding: "utf8" });
     assert.equal(status, 0, stderr);
     assert.match(stdout, /^, there was a little girl named Lily\..*\n$/);

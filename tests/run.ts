@@ -14,7 +14,11 @@ const [runtime = "deno", ...chosen] = process.argv.slice(2);
 function testFiles(folder: string): string[] {
   return readdirSync(folder, { withFileTypes: true }).flatMap((entry) => {
     const path = join(folder, entry.name);
-    return entry.isDirectory() ? testFiles(path) : entry.name.endsWith("_test.ts") ? [relative(root, path)] : [];
+    return entry.isDirectory()
+      ? testFiles(path)
+      : entry.name.endsWith("_test.ts")
+      ? [relative(root, path)]
+      : [];
   });
 }
 
@@ -54,7 +58,11 @@ const code: number = await new Promise((resolve) => {
 const status = await backendStatus();
 const names = (available: boolean) =>
   status.filter((backend) => backend.available === available).map(({ name }) => name).join(", ") || "none";
-console.log(`\n${code === 0 ? "passed" : "FAILED"} on ${runtime}: ${files.length} files in ${((performance.now() - started) / 1000).toFixed(0)} s`);
+console.log(
+  `\n${code === 0 ? "passed" : "FAILED"} on ${runtime}: ${files.length} files in ${
+    ((performance.now() - started) / 1000).toFixed(0)
+  } s`,
+);
 for (const reason of skipped) console.log(`skipped: ${reason}`);
 console.log(`backends that ran: ${names(true)}; not in this build: ${names(false)}`);
 process.exit(code);

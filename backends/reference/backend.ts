@@ -29,7 +29,7 @@ import { routeExperts } from "./route_experts.ts";
 import { scoreLabels } from "./score_labels.ts";
 import { selectTokens } from "./select_tokens.ts";
 import { swiglu } from "./swiglu.ts";
-import { floats, ints, ReferenceTensor } from "./tensor.ts";
+import { floats, heldBytesPerValue, ints, product, ReferenceTensor } from "./tensor.ts";
 
 const NO_ROWS: StepRows = {
   tokens: new Int32Array(0),
@@ -57,6 +57,10 @@ export class ReferenceBackend implements Backend {
       weightDtypes: ["f32", "f16", "bf16", "q8_0", "q4_0", "q4_1", "q4_k", "q6_k"],
       kvDtypes: ["f32", "f16", "bf16"],
     };
+  }
+
+  footprint(spec: TensorSpec): number {
+    return product(spec.shape) * heldBytesPerValue(spec.dtype);
   }
 
   alloc(spec: TensorSpec): Tensor {

@@ -23,7 +23,14 @@ export function scoreLabels(scores: Scores, qkv: FloatTensor, cache: LayerCache,
     for (let q = 0; q < Hq; q++) {
       const h = Math.floor(q / g);
       const asked = (t * heads + q) * d;
-      const exponent = quantiseQuery(Q, qkv.chunk(asked), qkv.offset(asked), channels, step, h * (wide + narrow));
+      const exponent = quantiseQuery(
+        Q,
+        qkv.chunk(asked),
+        qkv.offset(asked),
+        channels,
+        step,
+        h * (wide + narrow),
+      );
       const start = (rows.slots[t] * Hk + h) * S * W;
       const label = packed.chunk(start);
       const first = packed.offset(start);

@@ -36,7 +36,7 @@ export class ReferenceTensor<A extends Values = Values> implements Tensor {
     const columns = spec.shape[spec.shape.length - 1];
     this.byteLength = (count / columns) * bytesOf(spec.dtype, columns);
 
-    const bytesPerValue = spec.dtype === "u8" ? 1 : 4;
+    const bytesPerValue = heldBytesPerValue(spec.dtype);
     const limit = CHUNK_BYTES / bytesPerValue;
     const refuse = (reason: string) => {
       const asked = `a ${spec.dtype} tensor of [${spec.shape.join(", ")}]`;
@@ -149,6 +149,11 @@ export function rounding(dtype: DType): (value: number) => number {
   if (dtype === "f16") return (value) => fromF16(toF16(value));
   if (dtype === "bf16") return (value) => fromBf16(toBf16(value));
   return Math.fround;
+}
+
+/** Floats and packed weights are all held as f32. */
+export function heldBytesPerValue(dtype: DType): number {
+  return dtype === "u8" ? 1 : 4;
 }
 
 export function product(shape: readonly number[]): number {

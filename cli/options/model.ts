@@ -59,7 +59,7 @@ export function sparseFlags(flags: Flags) {
       "A .dscal file of this model.",
       "the one shipped or cached for the model, else a quick one is made and cached",
     ),
-    sparsity: flags.value("--sparsity", ratio(), "Share of the cached tokens that a step reads.", 1 / 16),
+    sparsity: flags.maybe("--sparsity", ratio(), "Share of the cached tokens that a step reads.", "1/16"),
     heavyTokens: flags.maybe(
       "--heavy-tokens",
       count("N", 1),
@@ -73,7 +73,12 @@ export function sparseFlags(flags: Flags) {
     ),
     perHead: flags.onOff("--per-head", "Choose tokens per query head instead of per KV head."),
     noTail: flags.onOff("--no-tail", "Leave out the virtual token that stands for everything not read."),
-    denseBelow: flags.value("--dense-below", count("N", 0), "Sequences shorter than this run dense.", 0),
+    denseBelow: flags.maybe(
+      "--dense-below",
+      count("N", 0),
+      "Sequences shorter than this run dense.",
+      "0; ds run alone, told nothing of attention: 512",
+    ),
     evenBudgets: flags.onOff("--even-budgets", "Give every KV head the same budget, whatever was measured."),
   };
 }
@@ -81,11 +86,13 @@ export function sparseFlags(flags: Flags) {
 /** What `sparseFlags` gives. */
 export interface SparseChoices {
   readonly calibration: string | null;
-  readonly sparsity: number;
+  /** Null: 1/16. */
+  readonly sparsity: number | null;
   readonly heavyTokens: number | null;
   readonly labels: import("../../core/backend.ts").LabelLayout | null;
   readonly perHead: boolean;
   readonly noTail: boolean;
-  readonly denseBelow: number;
+  /** Null: not said. */
+  readonly denseBelow: number | null;
   readonly evenBudgets: boolean;
 }

@@ -7,7 +7,9 @@ export type Budget =
   /** k */
   | { readonly kind: "tokens"; readonly heavyTokens: number };
 
-export const DEFAULT_BUDGET: Budget = { kind: "ratio", tokenSparsity: 1 / 16 };
+/** β where nothing else is asked for: the paper's. */
+export const DEFAULT_SPARSITY = 1 / 16;
+export const DEFAULT_BUDGET: Budget = { kind: "ratio", tokenSparsity: DEFAULT_SPARSITY };
 export const DEFAULT_FORCED: ForcedTokens = { sinkTokens: 4, recentTokens: 16 };
 
 /** β·N, or the fixed number. */

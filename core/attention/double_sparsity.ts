@@ -1,4 +1,13 @@
-import type { Backend, ForcedTokens, LabelLayout, LayerCache, Scores, Selection, StepRows, Tensor } from "../backend.ts";
+import type {
+  Backend,
+  ForcedTokens,
+  LabelLayout,
+  LayerCache,
+  Scores,
+  Selection,
+  StepRows,
+  Tensor,
+} from "../backend.ts";
 import type { ModelConfig } from "../config.ts";
 import { VALUE_SUM_TOKENS } from "../kv_cache.ts";
 import { labelWords } from "../labels.ts";
@@ -69,7 +78,9 @@ export class DoubleSparsityAttention implements Attention {
       return this.backend.attend(out, qkv, cache, { scale: this.scale });
     }
     const scored = this.score(layer, qkv, cache);
-    return scored instanceof Promise ? scored.then(() => this.finish(layer, out, qkv, cache)) : this.finish(layer, out, qkv, cache);
+    return scored instanceof Promise
+      ? scored.then(() => this.finish(layer, out, qkv, cache))
+      : this.finish(layer, out, qkv, cache);
   }
 
   truncate(_length: number): void {}

@@ -24,7 +24,12 @@ export class HostKeys {
   }
 
   /** The keys f32 [≥ length, d] of each KV head of a layer, of the tokens before `length`. */
-  async upTo(layer: number, cache: LayerCache, slot: number, length: number): Promise<readonly Float32Array[]> {
+  async upTo(
+    layer: number,
+    cache: LayerCache,
+    slot: number,
+    length: number,
+  ): Promise<readonly Float32Array[]> {
     const { numKvHeads: Hk, headDim: d } = this.config;
     const capacity = cache.kv.shape[2];
     const heads = this.keys.get(layer) ?? Array.from({ length: Hk }, () => new Float32Array(capacity * d));
@@ -56,7 +61,9 @@ export class HostKeys {
     const slot = (this.slot ??= rows.slots[0]);
     const other = rows.slots.find((found) => found !== slot);
     if (other !== undefined) {
-      throw new RangeError(`Cannot select on the host for slots ${slot} and ${other}: open one attention per slot`);
+      throw new RangeError(
+        `Cannot select on the host for slots ${slot} and ${other}: open one attention per slot`,
+      );
     }
     return slot;
   }

@@ -64,20 +64,33 @@ export class PaperAttention extends HostSelectedAttention {
     return kvLen * this.config.numHeads * (this.numChannels / 2 + 4);
   }
 
-  private labelsOf({ layer, position, keys }: RowFacts, head: number, kvHead: number, channels: Uint8Array): Float32Array {
+  private labelsOf(
+    { layer, position, keys }: RowFacts,
+    head: number,
+    kvHead: number,
+    channels: Uint8Array,
+  ): Float32Array {
     const { numHeads: Hq, headDim: d } = this.config;
     const r = this.numChannels;
     const at = layer * Hq + head;
     const known = this.labels.get(at) ?? { values: new Float32Array(this.slotCapacity * r), length: 0 };
     this.labels.set(at, known);
-    for (let n = known.length; n < position; n++) quantise(keys[kvHead], n * d, channels, known.values, n * r);
+    for (let n = known.length; n < position; n++) {
+      quantise(keys[kvHead], n * d, channels, known.values, n * r);
+    }
     known.length = Math.max(known.length, position);
     return known.values;
   }
 }
 
 /** The chosen channels, rounded to 16 levels between their minimum and maximum, as they read back. */
-function quantise(source: Float32Array, offset: number, channels: Uint8Array, out: Float32Array, at: number): void {
+function quantise(
+  source: Float32Array,
+  offset: number,
+  channels: Uint8Array,
+  out: Float32Array,
+  at: number,
+): void {
   let low = Infinity;
   let high = -Infinity;
   for (const c of channels) {

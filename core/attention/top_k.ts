@@ -2,7 +2,13 @@
  * The k largest of values[0, length), as ascending places in `out`; among equals the lower place. Any real numbers but NaN.
  * Quickselect on a copy finds the threshold; expected O(length).
  */
-export function topK(values: Float64Array, length: number, k: number, out: Int32Array, scratch: Float64Array): void {
+export function topK(
+  values: Float64Array,
+  length: number,
+  k: number,
+  out: Int32Array,
+  scratch: Float64Array,
+): void {
   if (k >= length) {
     for (let n = 0; n < length; n++) out[n] = n;
     return;

@@ -116,7 +116,8 @@ export class DecodeBench {
       const tokens = randomTokens(config, batch, options.seed);
       const step = (name: string, of: KvCache, attention: Attention): DecodeCase => ({
         name,
-        bytes: weightTraffic(model.weights) + batch * stepTraffic(attention, config, kvDtype, context).bytes,
+        bytes: weightTraffic(model.backend, model.weights) +
+          batch * stepTraffic(attention, config, kvDtype, context).bytes,
         run: async (repeats) => {
           for (let i = 0; i < repeats; i++) {
             await decodeStep(model, of, attention, lastRows(batch, context, tokens));

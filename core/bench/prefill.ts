@@ -42,7 +42,7 @@ export class PrefillBench {
     let bytes = 0;
     for (let first = 0; first < context; first += PREFILL_CHUNK) {
       const end = Math.min(first + PREFILL_CHUNK, context);
-      bytes += weightTraffic(model.weights) + stepTraffic(dense, config, kvDtype, end).bytes;
+      bytes += weightTraffic(model.backend, model.weights) + stepTraffic(dense, config, kvDtype, end).bytes;
     }
     this.bytes = bytes;
     const { signal, onProgress } = options;

@@ -119,7 +119,9 @@ async function sampleMs(timed: TimedCase, repeats: number, now: () => number): P
   bench.add(timed.name, () => timed.run(repeats), { async: true });
   const [task] = await bench.run();
   const { result } = task;
-  if (result.state !== "completed") throw new Error(`Cannot time ${timed.name}: the run ended as ${result.state}`);
+  if (result.state !== "completed") {
+    throw new Error(`Cannot time ${timed.name}: the run ended as ${result.state}`);
+  }
   return result.latency.samples![0];
 }
 

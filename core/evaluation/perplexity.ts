@@ -60,7 +60,9 @@ export async function evaluatePerplexity(
 ): Promise<PerplexityRow[]> {
   const short = windows.find(({ length }) => length < options.skip + 2);
   if (short !== undefined) {
-    throw new RangeError(`Cannot skip ${options.skip} positions of a window of ${short.length} tokens: none would count`);
+    throw new RangeError(
+      `Cannot skip ${options.skip} positions of a window of ${short.length} tokens: none would count`,
+    );
   }
   const meters = options.modes.map((mode) => new ModeMeter(mode));
   const total = windows.reduce((sum, window) => sum + window.length - 1, 0);
@@ -108,7 +110,9 @@ class WindowRun {
       if (mode === "dense") continue;
       const labels = labelsOf(mode, options.attention.calibration);
       const attention = openAttention(mode, backend, config, options.attention, capacity);
-      const cache = served ? this.denseCache.withLabels(labels) : KvCache.alloc(backend, config, { ...shape, labels });
+      const cache = served
+        ? this.denseCache.withLabels(labels)
+        : KvCache.alloc(backend, config, { ...shape, labels });
       this.modes.set(mode, { attention, cache });
       this.recall.set(mode, new RecallMeter(backend, config));
     }
@@ -158,7 +162,12 @@ class WindowRun {
     });
   }
 
-  private async runMode(mode: AttentionMode, first: number, last: number, counted: number): Promise<Tensor | null> {
+  private async runMode(
+    mode: AttentionMode,
+    first: number,
+    last: number,
+    counted: number,
+  ): Promise<Tensor | null> {
     const { attention, cache } = this.modes.get(mode)!;
     if (this.options.setting === "served") {
       if (counted >= last) return null;
@@ -230,7 +239,7 @@ class ModeMeter {
     this.nll.add(-own[next]);
     this.denseNll.add(-dense[next]);
     this.kl.add(own === dense ? 0 : klDivergence(dense, own));
-    this.agreement.add(largestAt(own) === largestAt(dense) ? 1 : 0);
+    this.agreement.add(argmax(own) === argmax(dense) ? 1 : 0);
     this.current.push(own[next]);
   }
 
@@ -253,10 +262,4 @@ class ModeMeter {
       logProbabilities: this.windows,
     };
   }
-}
-
-function largestAt(values: Float64Array): number {
-  let best = 0;
-  for (let i = 1; i < values.length; i++) if (values[i] > values[best]) best = i;
-  return best;
 }

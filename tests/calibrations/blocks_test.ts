@@ -47,7 +47,8 @@ test("cutBlocks() refuses a text or a block that is too short, naming both lengt
   for (const [length, blockLength, needed] of [[99, 100, "100"], [5000, 63, "64"], [0, 64, "64"]] as const) {
     assert.throws(
       () => cut(length, { blockLength }),
-      (error) => error instanceof DsError && error.kind === "bad-data" && error.message.includes("book.txt") &&
+      (error) =>
+        error instanceof DsError && error.kind === "bad-data" && error.message.includes("book.txt") &&
         error.message.includes(`${length} tokens`) && error.message.includes(needed),
     );
   }

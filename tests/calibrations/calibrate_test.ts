@@ -7,13 +7,21 @@ import { cutBlocks } from "../../calibrations/blocks.ts";
 import { calibrate, type CalibrateOptions, type CalibrateProgress } from "../../calibrations/calibrate.ts";
 import { modelIdentity } from "../../calibrations/model_identity.ts";
 import { labelPlan } from "../../calibrations/facts.ts";
-import { measureBlock, MEASURED_POSITIONS } from "../../calibrations/measure.ts";
+import { type BlockMeasures, measureBlock, MEASURED_POSITIONS } from "../../calibrations/measure.ts";
 import { rankChannels } from "../../calibrations/ranking.ts";
 import { ChannelStatistics } from "../../calibrations/statistics.ts";
 import { consecutiveRows } from "../../core/model.ts";
 import { sha256Hex } from "../../core/sha256.ts";
 import { downloadFloats } from "../../core/tensor_io.ts";
-import { cacheOf, counted, denseOf, forward, randomIds, storiesModel, tinyModel } from "../support/tiny_model.ts";
+import {
+  cacheOf,
+  counted,
+  denseOf,
+  forward,
+  randomIds,
+  storiesModel,
+  tinyModel,
+} from "../support/tiny_model.ts";
 
 const { backend, live } = counted(await openBackend("reference"));
 const model = await tinyModel(12, { context: 100 }, backend);
@@ -78,7 +86,7 @@ test("calibrate() leaves the measurements out when quick", async () => {
 test("calibrate() measures the last two blocks", async () => {
   const calibration = await calibrate(model, BLOCKS, options());
   const labels = labelPlan(calibration, { wide: 8, narrow: 0 })!;
-  const measures = [];
+  const measures: BlockMeasures[] = [];
   for (const ids of BLOCKS.slice(1)) {
     const cache = cacheOf(model, ids.length + MEASURED_POSITIONS);
     await forward(model, cache, consecutiveRows(ids, 0), denseOf(model));
@@ -120,7 +128,8 @@ test("calibrate() tells its progress, stops when aborted and leaves nothing allo
   const progress: CalibrateProgress[] = [];
   await calibrate(model, BLOCKS, options({ onProgress: (at) => progress.push(at) }));
   assert.equal(live.size, before);
-  const of = (stage: string) => progress.filter((at) => at.stage === stage).map(({ done, total }) => [done, total]);
+  const of = (stage: string) =>
+    progress.filter((at) => at.stage === stage).map(({ done, total }) => [done, total]);
   assert.deepEqual(of("statistics"), [64, 100, 164, 190, 254, 290].map((done) => [done, 290]));
   assert.deepEqual(of("measurements"), Array.from({ length: 8 }, (_, i) => [i + 1, 8]));
   for (const stop of [2, 9]) {
@@ -155,7 +164,8 @@ test("calibrate() gives the same bytes for stories260k on every engine", async (
   assert.equal(hash, STORIES_SHA256);
 });
 
-const TEXT = `Once there was a small boat that lived at the end of a long pier. Every morning the sun came up and the
+const TEXT =
+  `Once there was a small boat that lived at the end of a long pier. Every morning the sun came up and the
 boat said good day to the birds. One day a big wind came, and the rope that held the boat broke. The boat was sad and
 afraid, but it was also a little bit happy, because it had always wanted to see the island. "Where do you want to go?"
 asked a gull. "I want to find the place where the red flowers grow," said the boat. So they went together, the gull in

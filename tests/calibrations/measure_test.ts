@@ -8,7 +8,15 @@ import { DoubleSparsityAttention, type SparseOptions } from "../../core/attentio
 import { klDivergence, logSoftmax } from "../../core/evaluation/metrics.ts";
 import { consecutiveRows, type Model } from "../../core/model.ts";
 import { downloadFloats, downloadInts } from "../../core/tensor_io.ts";
-import { cacheOf, calibrated, counted, denseOf, forward, randomIds, tinyModel } from "../support/tiny_model.ts";
+import {
+  cacheOf,
+  calibrated,
+  counted,
+  denseOf,
+  forward,
+  randomIds,
+  tinyModel,
+} from "../support/tiny_model.ts";
 
 const N = 120;
 const IDS = randomIds(7, N);
@@ -54,7 +62,10 @@ test("measureBlock() gives each head the KL of making it alone sparse", async ()
       cache.free();
     }
     assert.ok(sum > 0, `head ${head} must lose something`);
-    assert.ok(Math.abs(headKl[head] - sum / 4) <= 1e-12 * sum, `head ${head}: ${headKl[head]}, wanted ${sum / 4}`);
+    assert.ok(
+      Math.abs(headKl[head] - sum / 4) <= 1e-12 * sum,
+      `head ${head}: ${headKl[head]}, wanted ${sum / 4}`,
+    );
   }
   await model.backend.close();
 });

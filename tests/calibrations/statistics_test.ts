@@ -87,7 +87,9 @@ test("keyMoments() leaves out the first four tokens of every block", () => {
   for (let layer = 0; layer < 2; layer++) {
     for (let h = 0; h < 2; h++) {
       for (let c = 0; c < 8; c++) {
-        const keys = pairs(layer, 2 * h, c).map(({ k }) => k).filter((_, n) => n >= 4 && !(n >= 80 && n < 84));
+        const keys = pairs(layer, 2 * h, c).map(({ k }) => k).filter((_, n) =>
+          n >= 4 && !(n >= 80 && n < 84)
+        );
         assert.equal(keys.length, 76 + 66);
         const at = (layer * 2 + h) * 8 + c;
         near(means[at], mean(keys), 1e-6);

@@ -23,7 +23,7 @@ function refusal(argv: string[], environment: Record<string, string> = {}): stri
 test("parseArguments() gives the documented defaults of run", () => {
   const options = run(["hello"]);
   assert.equal(options.prompt, "hello");
-  assert.equal(options.sparsity, 1 / 16);
+  assert.equal(options.sparsity, null);
   assert.equal(options.temperature, 0);
   assert.equal(options.topP, 1);
   assert.equal(options.maxTokens, 256);

@@ -32,7 +32,7 @@ test("run gives the documented JSON fields and the known greedy ids when attenti
 test("run makes, caches and announces a quick calibration once when a model has none", async () => {
   const home = { home: pathOf("fresh-home") };
   // A short --context must not make a calibration that later, longer runs would suffer from.
-  const argv = ["run", STORY, ...TINY, "--max-tokens", "3", "--context", "40"];
+  const argv = ["run", STORY, ...TINY, "--sparsity", "1/16", "--max-tokens", "3", "--context", "40"];
   const first = await ds(argv, home);
   assert.equal(first.code, 0, first.err);
   assert.match(first.err, /no calibration of stories260k yet: a quick one is made on 512 tokens/);
@@ -45,9 +45,18 @@ test("run makes, caches and announces a quick calibration once when a model has 
   assert.equal(second.out, first.out);
 });
 
+test("run stays dense and calibrates nothing when told nothing of attention and the text is short", async () => {
+  const short = { home: pathOf("short-home") };
+  const { attention } = await dsJson(["run", STORY, ...TINY, "--max-tokens", "3"], short);
+  assert.equal(attention.mode, "dense");
+  const asked = await dsJson(["run", STORY, ...TINY, "--max-tokens", "3", "--dense-below", "4"], short);
+  assert.equal(asked.attention.mode, "double-sparsity");
+});
+
 test("run calibrates without keeping it when the cache cannot be written", async () => {
   writeFileSync(pathOf("no-folder"), "");
-  const found = await ds(["run", STORY, ...TINY, "--max-tokens", "3"], { home: pathOf("no-folder/home") });
+  const argv = ["run", STORY, ...TINY, "--sparsity", "1/16", "--max-tokens", "3"];
+  const found = await ds(argv, { home: pathOf("no-folder/home") });
   assert.equal(found.code, 0, found.err);
   assert.match(found.err, /will not be kept: Cannot write .*; set DS_HOME/);
 });
@@ -210,7 +219,17 @@ test("run gives the known greedy ids of a model without a tokenizer when token i
   if (folder === null) return t.skip(missingShared(name));
   const golden = sharedJson(`${name}/golden.json`);
   writeFileSync(pathOf("golden-ids.json"), JSON.stringify(golden.inputIds));
-  const argv = ["run", "--model", folder, "--token-ids", pathOf("golden-ids.json"), "--max-tokens", "24"];
+  const argv = [
+    "run",
+    "--model",
+    folder,
+    "--token-ids",
+    pathOf("golden-ids.json"),
+    "--sparsity",
+    "1/16",
+    "--max-tokens",
+    "24",
+  ];
   const found = await ds([...argv, "--json"]);
   assert.equal(found.code, 0, found.err);
   assert.match(found.err, /runs with dense attention: it has no calibration, and no tokenizer/);

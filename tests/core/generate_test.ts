@@ -1,7 +1,12 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { openBackend } from "../../backends/mod.ts";
-import { type GeneratedPiece, generate, type GenerateOptions, type GenerateResult } from "../../core/generate.ts";
+import {
+  generate,
+  type GeneratedPiece,
+  type GenerateOptions,
+  type GenerateResult,
+} from "../../core/generate.ts";
 import { argmax, GREEDY, Sampler } from "../../core/sampler.ts";
 import { Session } from "../../core/session.ts";
 import type { StreamDecoder } from "../../core/tokenizer/tokenizer.ts";
@@ -148,7 +153,12 @@ test("generate() draws maxTokens tokens when the context just holds them, and no
   const { stopReason, tokenIds } = await run({ maxTokens: 6 }, 15);
   assert.deepEqual([stopReason, tokenIds.length], ["max-tokens", 6]);
   const none = await run({ maxTokens: 0, decoder: decoder() });
-  assert.deepEqual([none.stopReason, none.tokenIds, none.pieces, none.decodeSteps], ["max-tokens", [], [], 0]);
+  assert.deepEqual([none.stopReason, none.tokenIds, none.pieces, none.decodeSteps], [
+    "max-tokens",
+    [],
+    [],
+    0,
+  ]);
 });
 
 test("generate() ends when its signal is aborted, also by a timer", async () => {

@@ -226,7 +226,10 @@ function plainLogits(
 ): number[] {
   const times = (name: string, x: readonly number[], rows: number) => {
     const weight = weights.get(name)!;
-    return Array.from({ length: rows }, (_, r) => x.reduce((sum, v, i) => sum + v * weight[r * x.length + i], 0));
+    return Array.from(
+      { length: rows },
+      (_, r) => x.reduce((sum, v, i) => sum + v * weight[r * x.length + i], 0),
+    );
   };
   const normed = (name: string, x: readonly number[]) => {
     const root = Math.sqrt(x.reduce((sum, v) => sum + v * v, 0) / x.length + 1e-5);

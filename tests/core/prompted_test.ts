@@ -44,7 +44,9 @@ async function continued(
 
 test("continue() gives the same ids when it is called again, whatever ran between", async () => {
   const prompted = await PromptedModel.prefill(model, PROMPT, OPTIONS);
-  const attentions = (["dense", "double-sparsity", "paper", "oracle"] as const).map((mode) => open(mode, prompted));
+  const attentions = (["dense", "double-sparsity", "paper", "oracle"] as const).map((mode) =>
+    open(mode, prompted)
+  );
   const first: (readonly number[])[] = [];
   for (const attention of attentions) first.push(await continued(prompted, attention));
   assert.equal(first[0].length, 50);
@@ -57,6 +59,24 @@ test("continue() gives the same ids when it is called again, whatever ran betwee
   }
   prompted.free();
 });
+
+for (const mode of ["paper", "oracle"] as const) {
+  test(`continue() and agreement() forget what ${mode} attention knew of another continuation`, async () => {
+    const prompted = await PromptedModel.prefill(model, PROMPT, OPTIONS);
+    const fresh = await continued(prompted, open(mode, prompted));
+    const dense = await continued(prompted, open("dense", prompted));
+    const agreed = await prompted.agreement(open(mode, prompted), dense);
+    const used = open(mode, prompted);
+    const other = await continued(prompted, used, 50, { ...GREEDY, temperature: 3, seed: 9 });
+    assert.notDeepEqual(other, fresh);
+    await continued(prompted, open("dense", prompted));
+    assert.equal(await prompted.agreement(used, dense), agreed);
+    assert.ok(agreed! < 1);
+    await continued(prompted, used, 50, { ...GREEDY, temperature: 3, seed: 9 });
+    assert.deepEqual(await continued(prompted, used), fresh);
+    prompted.free();
+  });
+}
 
 test("agreement() is 1 for dense attention and for sparse attention that reads all", async () => {
   const prompted = await PromptedModel.prefill(model, PROMPT, OPTIONS);
@@ -112,7 +132,12 @@ test("prefill() refuses prompts that cannot run, with the counts", async () => {
 
 test("continue() ends with context-full when the context ends before maxTokens", async () => {
   const prompted = await PromptedModel.prefill(model, PROMPT, { ...OPTIONS, context: 125 });
-  const steps = prompted.continue({ attention: denseOf(model), sampling: GREEDY, maxTokens: 50, eosTokenIds: [] });
+  const steps = prompted.continue({
+    attention: denseOf(model),
+    sampling: GREEDY,
+    maxTokens: 50,
+    eosTokenIds: [],
+  });
   let next = await steps.next();
   while (!next.done) next = await steps.next();
   assert.equal(next.value.stopReason, "context-full");

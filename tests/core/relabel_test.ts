@@ -25,7 +25,10 @@ test("relabel() leaves what a prefill with the plan leaves, over more tokens tha
   for (const l of [0, 1]) {
     const [made, wanted] = [labelled.layers[l], prefilled.layers[l]];
     assert.equal(made.kv, plain.layers[l].kv);
-    assert.deepEqual(await backend.download(made.labels!.words), await backend.download(wanted.labels!.words));
+    assert.deepEqual(
+      await backend.download(made.labels!.words),
+      await backend.download(wanted.labels!.words),
+    );
     const sums = await backend.download(made.labels!.valueSums);
     assert.deepEqual(sums, await backend.download(wanted.labels!.valueSums));
     assert.ok(sums.some((byte) => byte !== 0));

@@ -74,9 +74,7 @@ test("inverseFrequencies() interpolates only the slow pairs when scaling is yarn
   const plain = frequencies(null, 10000, d);
   const pair = (turns: number) => (d * Math.log(4096 / (turns * 2 * Math.PI))) / (2 * Math.log(10000));
   for (const truncate of [true, false]) {
-    const [low, high] = truncate
-      ? [Math.floor(pair(32)), Math.ceil(pair(1))]
-      : [pair(32), pair(1)];
+    const [low, high] = truncate ? [Math.floor(pair(32)), Math.ceil(pair(1))] : [pair(32), pair(1)];
     const expected = [...plain].map((frequency, c) => {
       const share = Math.min(Math.max((c - low) / (high - low), 0), 1);
       return frequency * (1 - share + share / 4);

@@ -14,7 +14,13 @@ const calibration = await calibrated(model, [randomIds(1, 100)]);
 const facts = calibrationFacts(calibration, parseLabelLayout("8x4+16x2"));
 
 function open(mode: AttentionMode, options: Partial<AttentionOptions> = {}) {
-  return openAttention(mode, backend, config, { ...SPARSE, tail: false, calibration: facts, ...options }, 1000);
+  return openAttention(
+    mode,
+    backend,
+    config,
+    { ...SPARSE, tail: false, calibration: facts, ...options },
+    1000,
+  );
 }
 
 test("stepTraffic() is all of K and V when attention is dense", () => {
@@ -50,7 +56,12 @@ test("stepTraffic() counts dense layers and shares", () => {
   assert.equal(mixed.bytes, 2 * (500 * 8 + 12 * 96) + 2 * 500 * 96);
   assert.deepEqual([mixed.heavyTokens, mixed.allDense], [(12 + 500) / 2, false]);
   const shares = Float32Array.of(0.5, 1.5, 1, 1);
-  const shared = stepTraffic(open("double-sparsity", { calibration: { ...facts, shares } }), config, "f16", 500);
+  const shared = stepTraffic(
+    open("double-sparsity", { calibration: { ...facts, shares } }),
+    config,
+    "f16",
+    500,
+  );
   // 4 forced; 8 free times the share.
   assert.equal(shared.heavyTokens, (8 + 16 + 12 + 12) / 4);
 });
@@ -81,6 +92,6 @@ test("weightTraffic() leaves out what is only gathered", async () => {
   const untied = await tinyModel(1, { headDim: 24, context: 128, tied: false });
   const D = 32, F = 48, V = 288, heads = 4 * 24, kv = 2 * 24;
   const layer = (heads + 2 * kv) * D + D * heads + 3 * F * D + 2 * D;
-  assert.equal(weightTraffic(untied.weights), 4 * (2 * layer + D + V * D));
-  assert.equal(weightTraffic(model.weights), 4 * (2 * layer + D + V * D));
+  assert.equal(weightTraffic(untied.backend, untied.weights), 4 * (2 * layer + D + V * D));
+  assert.equal(weightTraffic(model.backend, model.weights), 4 * (2 * layer + D + V * D));
 });

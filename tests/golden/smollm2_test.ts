@@ -50,27 +50,31 @@ async function logProbabilities(ids: readonly number[], count: number): Promise<
 
 for (const [window, count] of [["2k", 64], ["2k", 2048], ["8k", 8192]] as const) {
   const isLong = count > 64;
-  test(`smollm2-135m gives the golden log-probabilities of the first ${count} tokens of the ${window} window`, {
-    timeout: isLong ? 3_600_000 : 300_000,
-  }, async (t) => {
-    const file = `golden/smollm2-moby-dick-${window}.json`;
-    const reason = obstacle(file, isLong);
-    if (reason !== null) return t.skip(reason);
-    const golden = sharedJson(file);
-    const found = await logProbabilities(golden.tokenIds, count);
-    assert.equal(found.length, count - 1);
-    const differences = found.map((value, i) => Math.abs(value - golden.logprobOfNextToken[i]));
-    differences.sort((a, b) => a - b);
-    assert.ok(differences.at(-1)! < 0.01, `largest difference ${differences.at(-1)}`);
-    assert.ok(differences[count >> 1] < 1e-3, `median difference ${differences[count >> 1]}`);
-    if (count < golden.tokenIds.length) return;
-    const perplexity = (from: number) => {
-      const counted = found.slice(from);
-      return Math.exp(-counted.reduce((a, b) => a + b) / counted.length);
-    };
-    assert.ok(Math.abs(perplexity(0) / golden.perplexity - 1) < 1e-3);
-    assert.ok(Math.abs(perplexity(256) / golden.perplexityFrom256 - 1) < 1e-3);
-  });
+  test(
+    `smollm2-135m gives the golden log-probabilities of the first ${count} tokens of the ${window} window`,
+    {
+      timeout: isLong ? 3_600_000 : 300_000,
+    },
+    async (t) => {
+      const file = `golden/smollm2-moby-dick-${window}.json`;
+      const reason = obstacle(file, isLong);
+      if (reason !== null) return t.skip(reason);
+      const golden = sharedJson(file);
+      const found = await logProbabilities(golden.tokenIds, count);
+      assert.equal(found.length, count - 1);
+      const differences = found.map((value, i) => Math.abs(value - golden.logprobOfNextToken[i]));
+      differences.sort((a, b) => a - b);
+      assert.ok(differences.at(-1)! < 0.01, `largest difference ${differences.at(-1)}`);
+      assert.ok(differences[count >> 1] < 1e-3, `median difference ${differences[count >> 1]}`);
+      if (count < golden.tokenIds.length) return;
+      const perplexity = (from: number) => {
+        const counted = found.slice(from);
+        return Math.exp(-counted.reduce((a, b) => a + b) / counted.length);
+      };
+      assert.ok(Math.abs(perplexity(0) / golden.perplexity - 1) < 1e-3);
+      assert.ok(Math.abs(perplexity(256) / golden.perplexityFrom256 - 1) < 1e-3);
+    },
+  );
 }
 
 const greedyFile = "golden/smollm2-greedy.json";

@@ -1,9 +1,13 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
+import { calibrationFacts } from "../../calibrations/facts.ts";
+import { DEFAULT_BUDGET, DEFAULT_FORCED } from "../../core/attention/budget.ts";
+import { evaluatePerplexity } from "../../core/evaluation/perplexity.ts";
+import { parseLabelLayout } from "../../core/labels.ts";
 import { Session, takeArgmax } from "../../core/session.ts";
 import { generateText } from "../../runtime/generate_text.ts";
 import { missingShared, sharedJson, sharedPath } from "../support/shared_data.ts";
-import { cacheOf, denseOf, storiesModel } from "../support/tiny_model.ts";
+import { cacheOf, calibrated, denseOf, SPARSE, storiesModel } from "../support/tiny_model.ts";
 
 const PROMPT = "Once upon a time";
 /** The first ids of the reference continuation, the prompt's first: what a numpy decoder of the same file gives. */
@@ -19,7 +23,9 @@ async function greedy(promptIds: readonly number[], count: number): Promise<numb
   const ids = [...promptIds];
   const session = new Session(model, cacheOf(model, count));
   ids.push(await takeArgmax(model, await session.prefill(promptIds)));
-  while (ids.length < count) ids.push(await takeArgmax(model, await session.decode(ids.at(-1)!, denseOf(model))));
+  while (ids.length < count) {
+    ids.push(await takeArgmax(model, await session.decode(ids.at(-1)!, denseOf(model))));
+  }
   await loaded.close();
   return ids;
 }
@@ -53,4 +59,26 @@ test("generateText() tells the same story as its model's greedy ids", async () =
   assert.deepEqual(next.value.tokenIds, IDS.slice(5));
   assert.equal(PROMPT + story, TEXT.trim());
   await loaded.close();
+});
+
+test("stories260k read sparsely stays near dense attention, with labels of all channels near the oracle", async () => {
+  const { model, close } = await storiesModel();
+  const story = await greedy(IDS, 400);
+  const calibration = await calibrated(model, [story.slice(200)]);
+  const facts = calibrationFacts(calibration, parseLabelLayout("8x4"));
+  const attention = { ...SPARSE, budget: DEFAULT_BUDGET, forced: DEFAULT_FORCED, calibration: facts };
+  const rows = await evaluatePerplexity(model, [story.slice(0, 200)], {
+    modes: ["double-sparsity", "oracle", "streaming-llm", "paper"],
+    attention,
+    setting: "served",
+    skip: 80,
+    kvDtype: "f32",
+  });
+  const [ours, oracle, streaming, paper] = rows;
+  const shown = rows.map((row) => `${row.attention} ${row.klDivergence} ${row.attentionRecall}`).join(", ");
+  assert.ok(Math.abs(ours.attentionRecall! / oracle.attentionRecall! - 1) < 0.01, shown);
+  assert.ok(ours.attentionRecall! > streaming.attentionRecall! + 0.05, shown);
+  assert.ok(ours.klDivergence < streaming.klDivergence / 2, shown);
+  assert.ok(ours.klDivergence < paper.klDivergence, shown);
+  await close();
 });

@@ -56,7 +56,10 @@ async function assertBest(layer: SyntheticLayer, perHead: boolean): Promise<void
     const isForced = (n: number) => n < 1 || n >= position - 2;
     for (let s = 0; s < sets; s++) {
       // DESIGN's importance of a group: each head's weights relative to its own largest.
-      const heads = Array.from({ length: Hq / sets }, (_, i) => attentionWeights(layer, t, s * (Hq / sets) + i));
+      const heads = Array.from(
+        { length: Hq / sets },
+        (_, i) => attentionWeights(layer, t, s * (Hq / sets) + i),
+      );
       const relative = heads.map((weights) => weights.map((weight) => weight / Math.max(...weights)));
       const chosen = selected![t][s];
       const mass = chosen.reduce(

@@ -19,13 +19,15 @@ async function selections(heavyTokens: number): Promise<number[][][]> {
 const range = (first: number, end: number) => Array.from({ length: end - first }, (_, i) => first + i);
 
 test("StreamingLlmAttention selects 4 sinks and the newest tokens, the same for every head", async () => {
-  for (const [t, expected] of [
-    [0, [0, 1, 2, 3, ...range(58, 64)]],
-    [1, [0, 1, 2, 3, ...range(35, 41)]],
-    [2, [0, 1, 2, 3, ...range(7, 13)]],
-    [3, range(0, 4)],
-    [4, [0]],
-  ] as const) {
+  for (
+    const [t, expected] of [
+      [0, [0, 1, 2, 3, ...range(58, 64)]],
+      [1, [0, 1, 2, 3, ...range(35, 41)]],
+      [2, [0, 1, 2, 3, ...range(7, 13)]],
+      [3, range(0, 4)],
+      [4, [0]],
+    ] as const
+  ) {
     const selected = await selections(10);
     assert.deepEqual(selected[t], Array.from({ length: 4 }, () => [...expected]), `row ${t}`);
   }

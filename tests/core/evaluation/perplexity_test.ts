@@ -5,7 +5,11 @@ import { calibrationFacts } from "../../../calibrations/facts.ts";
 import type { AttentionMode } from "../../../core/attention/attention.ts";
 import { labelsOf, openAttention } from "../../../core/attention/open.ts";
 import { klDivergence, logSoftmax } from "../../../core/evaluation/metrics.ts";
-import { evaluatePerplexity, type PerplexityOptions, type PerplexityRow } from "../../../core/evaluation/perplexity.ts";
+import {
+  evaluatePerplexity,
+  type PerplexityOptions,
+  type PerplexityRow,
+} from "../../../core/evaluation/perplexity.ts";
 import { consecutiveRows } from "../../../core/model.ts";
 import { argmax } from "../../../core/sampler.ts";
 import {
@@ -49,13 +53,20 @@ function assertRow(row: PerplexityRow, dense: Float32Array[], own: Float32Array[
   assert.equal(row.positions, own.length);
   const mean = (values: number[]) => values.reduce((a, b) => a + b) / values.length;
   const near = (actual: number, expected: number, what: string) =>
-    assert.ok(Math.abs(actual - expected) <= 1e-9 * Math.abs(expected) + 1e-15, `${what}: ${actual}, ${expected}`);
+    assert.ok(
+      Math.abs(actual - expected) <= 1e-9 * Math.abs(expected) + 1e-15,
+      `${what}: ${actual}, ${expected}`,
+    );
   near(row.perplexity, Math.exp(-mean(logs)), "perplexity");
   const kl = own.map((logits, i) => klDivergence(logSoftmax(dense[i]), logSoftmax(logits)));
   near(row.klDivergence, mean(kl), "KL");
   const variance = kl.reduce((sum, x) => sum + (x - mean(kl)) ** 2, 0) / (kl.length - 1);
   near(row.klStandardError!, Math.sqrt(variance / kl.length), "standard error");
-  near(row.top1Agreement, mean(own.map((logits, i) => Number(argmax(logits) === argmax(dense[i])))), "agreement");
+  near(
+    row.top1Agreement,
+    mean(own.map((logits, i) => Number(argmax(logits) === argmax(dense[i])))),
+    "agreement",
+  );
   near(row.densePerplexity, Math.exp(-mean(dense.map((logits, i) => logSoftmax(logits)[next[i]]))), "dense");
 }
 
