@@ -108,10 +108,10 @@ export async function ds(argv: readonly string[], options: FakeOptions = {}): Pr
 }
 
 /** The same, its stdout read as the one JSON object it must be. */
-export async function dsJson(
+export async function dsJson<T = Record<string, unknown>>(
   argv: readonly string[],
   options: FakeOptions = {},
-): Promise<Record<string, unknown>> {
+): Promise<T> {
   const { code, out, err } = await ds([...argv, "--json"], options);
   if (code !== 0) throw new Error(`ds ${argv.join(" ")} ended with ${code}: ${err}`);
   if (out.trim().includes("\n")) throw new Error(`not one line: ${out}`);

@@ -47,10 +47,12 @@ test("run makes, caches and announces a quick calibration once when a model has 
 
 test("run stays dense and calibrates nothing when told nothing of attention and the text is short", async () => {
   const short = { home: pathOf("short-home") };
-  const { attention } = await dsJson(["run", STORY, ...TINY, "--max-tokens", "3"], short);
-  assert.equal(attention.mode, "dense");
-  const asked = await dsJson(["run", STORY, ...TINY, "--max-tokens", "3", "--dense-below", "4"], short);
-  assert.equal(asked.attention.mode, "double-sparsity");
+  const modeOf = async (...flags: string[]) => {
+    const argv = ["run", STORY, ...TINY, "--max-tokens", "3", ...flags];
+    return (await dsJson<{ attention: { mode: string } }>(argv, short)).attention.mode;
+  };
+  assert.equal(await modeOf(), "dense");
+  assert.equal(await modeOf("--dense-below", "4"), "double-sparsity");
 });
 
 test("run calibrates without keeping it when the cache cannot be written", async () => {

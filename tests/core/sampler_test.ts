@@ -54,7 +54,11 @@ describe("Sampler", () => {
   });
 
   test("Sampler() throws when a value is out of range", () => {
-    for (const bad of [{ temperature: -1 }, { temperature: NaN }, { topP: 0 }, { topP: 1.1 }, { minP: 2 }, { seed: -1 }, { repeatPenalty: 0 }]) {
+    for (
+      const bad of [{ temperature: -1 }, { temperature: NaN }, { topP: 0 }, { topP: 1.1 }, { minP: 2 }, {
+        seed: -1,
+      }, { repeatPenalty: 0 }]
+    ) {
       assert.throws(() => sampler(bad), RangeError, JSON.stringify(bad));
     }
   });

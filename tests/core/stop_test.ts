@@ -7,7 +7,10 @@ test("StopMatcher never shows a stop string when text comes in any pieces", () =
   const letters = fc.string({ unit: fc.constantFrom("a", "b", "c"), maxLength: 30 });
   fc.assert(fc.property(
     fc.array(letters, { maxLength: 8 }),
-    fc.array(fc.string({ unit: fc.constantFrom("a", "b", "c"), minLength: 1, maxLength: 4 }), { minLength: 1, maxLength: 3 }),
+    fc.array(fc.string({ unit: fc.constantFrom("a", "b", "c"), minLength: 1, maxLength: 4 }), {
+      minLength: 1,
+      maxLength: 3,
+    }),
     (pieces, stops) => {
       const matcher = new StopMatcher(stops);
       let shown = "";

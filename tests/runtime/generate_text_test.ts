@@ -9,7 +9,8 @@ import { assertRefused } from "../support/refusals.ts";
 import { storiesModel } from "../support/tiny_model.ts";
 
 const loaded = await storiesModel();
-const PROMPT = "Lily went to the park with her mom. She saw a big red ball and wanted to play with it all day. ".repeat(3);
+const PROMPT =
+  "Lily went to the park with her mom. She saw a big red ball and wanted to play with it all day. ".repeat(3);
 const calibration: Calibration = await calibrateText(loaded, {
   text: PROMPT,
   corpusName: "prompt",
@@ -28,13 +29,14 @@ async function run(options: GenerateTextOptions = {}, prompt = PROMPT, model: Lo
 }
 
 test("generateText() is dense without a calibration, and Double Sparsity with one", async () => {
-  const dense = await run();
-  assert.equal(dense.tokenIds.length, 20);
-  assert.deepEqual((await run({ calibration, attention: "dense" })).tokenIds, dense.tokenIds);
-  const sparse = await run({ calibration, tokenSparsity: 1 / 64 });
-  assert.deepEqual((await run({ calibration, tokenSparsity: 1 / 64, attention: "double-sparsity" })).text, sparse.text);
+  const few = { maxTokens: 150, tokenSparsity: 1 / 64 };
+  const dense = await run({ maxTokens: 150 });
+  assert.equal(dense.tokenIds.length, 150);
+  assert.deepEqual((await run({ ...few, calibration, attention: "dense" })).tokenIds, dense.tokenIds);
+  const sparse = await run({ ...few, calibration });
+  assert.deepEqual((await run({ ...few, calibration, attention: "double-sparsity" })).text, sparse.text);
   assert.notDeepEqual(sparse.tokenIds, dense.tokenIds);
-  assert.deepEqual((await run({ calibration, tokenSparsity: 1 })).tokenIds, dense.tokenIds);
+  assert.deepEqual((await run({ ...few, calibration, tokenSparsity: 1 })).tokenIds, dense.tokenIds);
 });
 
 test("generateText() stops where it is told to", async () => {

@@ -95,7 +95,7 @@ async function decodeStep(backend: Backend, golden: Case) {
   const qkv = tensorOf(backend, row, [1, heads, d]);
   backend.appendKv(cache, qkv);
   const scores = {
-      headDim: d,
+    headDim: d,
     scores: backend.alloc({ dtype: "i32", shape: [1, g, S] }),
     exponents: backend.alloc({ dtype: "i32", shape: [1, g] }),
     maxima: backend.alloc({ dtype: "i32", shape: [1, g] }),
