@@ -227,8 +227,9 @@ export interface Backend {
   scoreLabels(scores: Scores, qkv: Tensor, cache: LayerCache): void;
   /**
    * The heavyTokens[t, h] most important tokens of each set, forced ones included (all of the forced, where they alone
-   * exceed it; all kvLen, where it is kvLen or more). K must hold them: more than K is the caller's mistake. Importance is the sum over the set's query heads of
-   * exp(μ·(score - max)) in units of 2^-24, by the integer rule and table of DESIGN §3; ties: the lower place wins.
+   * exceed it; all kvLen, where it is kvLen or more). K must hold them: more is the caller's mistake. Importance is the sum
+   * over the set's query heads of exp(μ·(score - max)) in units of 2^-24, by the integer rule and table of DESIGN §3
+   * (`core/importance.ts`; its product z·M passes 32 bits from 69 channels on); ties: the lower place wins.
    *
    * @param heavyTokens i32 [T, H]
    */

@@ -89,12 +89,14 @@ export class PromptedModel {
   }
 
   /** Decodes from the end of the prompt, forgetting any earlier continuation. */
-  continue(options: Omit<GenerateOptions, "promptTokenIds">): AsyncGenerator<GeneratedPiece, GenerateResult> {
+  async *continue(
+    options: Omit<GenerateOptions, "promptTokenIds">,
+  ): AsyncGenerator<GeneratedPiece, GenerateResult> {
     const { session, promptTokenIds } = this;
     session.truncate(promptTokenIds.length);
     options.attention.truncate(promptTokenIds.length);
     const logits = tensorOf(session.model.backend, this.logits, [1, this.logits.length]);
-    return generate(session, logits, { ...options, promptTokenIds });
+    return yield* generate(session, logits, { ...options, promptTokenIds });
   }
 
   /**

@@ -8,8 +8,8 @@ import { downloadFloats, tensorOf } from "./tensor_io.ts";
 const CHUNK_TOKENS = 512;
 
 /**
- * Labels for keys that are cached already: what a prefill with this plan would have left, without running it again. Shares K and V
- * with `cache`, which must hold `length` tokens in slot 0.
+ * Labels for keys that are cached already: what a prefill with this plan would have left, without running it again. (of an f32
+ * cache: a narrower one has rounded the keys a prefill would have labelled). Shares K and V with `cache`, which must hold `length` tokens in slot 0.
  */
 export async function relabel(
   model: Model,

@@ -44,6 +44,7 @@ export class Session {
     if (ids.length === 0) throw new RangeError("Cannot prefill no tokens: needs at least 1");
     this.room(ids.length);
     const chunk = options.chunk ?? PREFILL_CHUNK;
+    if (!(chunk >= 1)) throw new RangeError(`Cannot prefill ${chunk} rows at once: needs at least 1`);
     const all = Int32Array.from(ids);
     let logits: Tensor | null = null;
     for (let first = 0; first < all.length; first += chunk) {

@@ -45,8 +45,8 @@ for (const [stream, out] of [[child.stdout, process.stdout], [child.stderr, proc
     const lines = line.split("\n");
     line = lines.pop() ?? "";
     for (const text of lines) {
-      const reason = /\bneeds [^"]*?: not (?:here|set)/.exec(text);
-      if (reason !== null) skipped.add(reason[0]);
+      const reason = /\bSKIPPED (.+)$/.exec(text);
+      if (reason !== null) skipped.add(reason[1].trim());
     }
   });
 }

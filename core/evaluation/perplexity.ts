@@ -64,7 +64,7 @@ export async function evaluatePerplexity(
       `Cannot skip ${options.skip} positions of a window of ${short.length} tokens: none would count`,
     );
   }
-  const meters = options.modes.map((mode) => new ModeMeter(mode));
+  const meters = [...new Set(options.modes)].map((mode) => new ModeMeter(mode));
   const total = windows.reduce((sum, window) => sum + window.length - 1, 0);
   let done = 0;
   for (const window of windows) {
@@ -106,7 +106,7 @@ class WindowRun {
     const shape = { slots: 1, capacity, dtype: options.kvDtype };
     this.denseCache = KvCache.alloc(backend, config, { ...shape, labels: null });
     this.dense = new DenseAttention(backend, config);
-    for (const mode of options.modes) {
+    for (const mode of new Set(options.modes)) {
       if (mode === "dense") continue;
       const labels = labelsOf(mode, options.attention.calibration);
       const attention = openAttention(mode, backend, config, options.attention, capacity);

@@ -9,6 +9,7 @@ import { exportChannelConfig, importChannelConfig } from "../../calibrations/cha
 import { combineRankings, repeatRankings } from "../../calibrations/ranking.ts";
 import { DsError } from "../../core/errors.ts";
 import { permutations, sampleCalibration, seeded } from "./sample.ts";
+import { skip } from "../support/skip.ts";
 
 type Rows = number[][];
 type Config = Record<string, Rows>;
@@ -222,7 +223,7 @@ for (const [name, numKvHeads, kinds] of PUBLISHED) {
     const path = fileURLToPath(
       new URL(`../../../shared/data/upstream-channel-configs/${name}`, import.meta.url),
     );
-    if (!existsSync(path)) return t.skip(`needs ../shared/data/upstream-channel-configs/${name}: not here`);
+    if (!existsSync(path)) return skip(t, `needs ../shared/data/upstream-channel-configs/${name}: not here`);
     const text = readFileSync(path, "utf8");
     const calibration = importChannelConfig(text, name, options(numKvHeads));
     assert.deepEqual({ ...calibration.model }, {

@@ -3,6 +3,7 @@ import { readFileSync, writeFileSync } from "node:fs";
 import { test } from "node:test";
 import { backendStatus } from "../../backends/mod.ts";
 import { ds, dsJson, pathOf, TINY } from "./fake_process.ts";
+import { skip } from "../support/skip.ts";
 
 const text = pathOf("story.txt");
 writeFileSync(
@@ -125,7 +126,7 @@ test("eval perplexity refuses what it cannot measure", async () => {
 test("eval perplexity ends with 69 when the backend is not here", async (t) => {
   const statuses = await backendStatus();
   const absent = statuses.find(({ available }) => !available);
-  if (absent === undefined) return t.skip("every backend works here");
+  if (absent === undefined) return skip(t, "every backend works here");
   const found = await ds([...BASE, "--backend", absent.name]);
   assert.equal(found.code, 69, found.err);
   assert.match(found.err, new RegExp(absent.name));

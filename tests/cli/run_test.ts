@@ -4,6 +4,7 @@ import { join } from "node:path";
 import { test } from "node:test";
 import { missingShared, sharedJson, sharedPath } from "../support/shared_data.ts";
 import { ds, dsJson, FOLDER, pathOf, TINY } from "./fake_process.ts";
+import { skip } from "../support/skip.ts";
 
 const STORY = "Once upon a time";
 /** What an independent implementation of the model says greedily after STORY (BOS and the prompt's ids in front). */
@@ -218,7 +219,7 @@ test("run uses the embedded model, and says so, when the default one cannot be h
 test("run gives the known greedy ids of a model without a tokenizer when token ids are its prompt", async (t) => {
   const name = "golden/families/llama-gqa";
   const folder = sharedPath(name);
-  if (folder === null) return t.skip(missingShared(name));
+  if (folder === null) return skip(t, missingShared(name));
   const golden = sharedJson(`${name}/golden.json`);
   writeFileSync(pathOf("golden-ids.json"), JSON.stringify(golden.inputIds));
   const argv = [

@@ -5,6 +5,7 @@ import type { Backend } from "../../core/backend.ts";
 import { DsError } from "../../core/errors.ts";
 import { OPENERS } from "./backends.ts";
 import { Bench } from "./bench.ts";
+import { skip } from "../support/skip.ts";
 
 /** Named outputs of an op: integers are compared exactly, floats within the op's bound. */
 export type Results = Readonly<
@@ -30,7 +31,7 @@ export function conformance(op: string, bound: number, cases: readonly Case[]): 
     for (const one of cases) {
       test(`${op}() conforms on ${name}: ${one.name}`, async (t) => {
         const backend = await opened();
-        if (typeof backend === "string") return t.skip(`backend ${name}: ${backend}`);
+        if (typeof backend === "string") return skip(t, `backend ${name}: ${backend}`);
         const found = await runOn(backend, one);
         const wanted = name === "reference" ? one.oracle() : await onReference(one);
         compare(found, wanted, bounds?.[op] ?? bound);
@@ -48,7 +49,7 @@ export function law(name: string, body: (backend: Backend, isReference: boolean)
   for (const opener of OPENERS) {
     test(`${name} (${opener.name})`, async (t) => {
       const backend = await opener.open().catch(reasonOf);
-      if (typeof backend === "string") return t.skip(`backend ${opener.name}: ${backend}`);
+      if (typeof backend === "string") return skip(t, `backend ${opener.name}: ${backend}`);
       await body(backend, opener.name === "reference");
       await backend.close();
     });

@@ -9,6 +9,7 @@ import { MISSING_MODEL, realModelPath } from "../support/real_model.ts";
 import { assertRefused } from "../support/refusals.ts";
 import { missingShared, sharedJson, sharedPath } from "../support/shared_data.ts";
 import { ggufByteLevel } from "../support/small_tokenizers.ts";
+import { skip } from "../support/skip.ts";
 
 const NO_TOKENS = { bosToken: null, eosToken: null };
 const HELLO: ChatMessage[] = [{ role: "user", content: "hello" }];
@@ -22,7 +23,7 @@ const render = (
 ) => renderChat(template, messages, { ...NO_TOKENS, ...options });
 
 test("renderChat() gives the golden text when the template is SmolLM2's", (t) => {
-  if (sharedPath(GOLDEN) === null) return t.skip(missingShared(GOLDEN));
+  if (sharedPath(GOLDEN) === null) return skip(t, missingShared(GOLDEN));
   const { chatTemplate, bosToken, eosToken, cases } = sharedJson(GOLDEN);
   for (const { messages, addGenerationPrompt, text } of cases) {
     assert.equal(renderChat(chatTemplate, messages, { bosToken, eosToken, addGenerationPrompt }), text);
@@ -31,8 +32,8 @@ test("renderChat() gives the golden text when the template is SmolLM2's", (t) =>
 
 test("encodeChat() gives the golden ids when the model is SmolLM2", async (t) => {
   const model = realModelPath();
-  if (model === null) return t.skip(MISSING_MODEL);
-  if (sharedPath(GOLDEN) === null) return t.skip(missingShared(GOLDEN));
+  if (model === null) return skip(t, MISSING_MODEL);
+  if (sharedPath(GOLDEN) === null) return skip(t, missingShared(GOLDEN));
   const checkpoint = await openCheckpoint(diskFiles, model);
   const tokenizer = openTokenizer(checkpoint.tokenizer!);
   await checkpoint.close();

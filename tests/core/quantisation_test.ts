@@ -7,6 +7,7 @@ import type { StoredDType } from "../../core/formats/checkpoint.ts";
 import { decodeRows, STORED_DTYPES, storedBlock, storedBytes } from "../../core/quantisation.ts";
 import { sha256Hex } from "../../core/sha256.ts";
 import { bytesOfArray } from "../../core/tensor_io.ts";
+import { skip } from "../support/skip.ts";
 
 const golden = new URL("../../../shared/data/golden/gguf-blocks.json", import.meta.url);
 
@@ -62,7 +63,7 @@ for (const dtype of STORED_DTYPES) {
 
 test("decodeRows() agrees with the golden blocks to 1e-6 relative", async (t) => {
   const text = await readFile(golden, "utf8").catch(() => null);
-  if (text === null) return t.skip("needs ../shared/data/golden/gguf-blocks.json: not here");
+  if (text === null) return skip(t, "needs ../shared/data/golden/gguf-blocks.json: not here");
   const types = JSON.parse(text).types as Record<
     string,
     { blockSize: number; blockBytes: number; bytes: string; values: number[] }

@@ -10,6 +10,7 @@ import { downloadFloats } from "../../core/tensor_io.ts";
 import { openBackend } from "../../backends/mod.ts";
 import { diskFiles } from "../../runtime/files.ts";
 import { missingShared, sharedJson, sharedPath } from "../support/shared_data.ts";
+import { skip } from "../support/skip.ts";
 
 /** Families this version runs; the others must be refused by name (tests/core/formats). */
 const FAMILIES = [
@@ -26,7 +27,7 @@ const FAMILIES = [
 for (const family of FAMILIES) {
   test(`forward() gives the golden logits and greedy ids when the model is ${family}`, async (t) => {
     const folder = sharedPath(`golden/families/${family}`);
-    if (folder === null) return t.skip(missingShared(`golden/families/${family}`));
+    if (folder === null) return skip(t, missingShared(`golden/families/${family}`));
     const golden = sharedJson(`golden/families/${family}/golden.json`);
     const ids: number[] = golden.inputIds;
     const checkpoint = await openCheckpoint(diskFiles, folder);

@@ -11,6 +11,7 @@ import { type LoadedModel, loadModel } from "../../runtime/load.ts";
 import { MISSING_MODEL, realModelPath } from "../support/real_model.ts";
 import { missingShared, sharedJson, sharedPath } from "../support/shared_data.ts";
 import { cacheOf, denseOf } from "../support/tiny_model.ts";
+import { skip } from "../support/skip.ts";
 
 const LONG = process.env.DS_TEST_LONG === "1";
 const NOT_LONG = "takes minutes: set DS_TEST_LONG=1";
@@ -58,7 +59,7 @@ for (const [window, count] of [["2k", 64], ["2k", 2048], ["8k", 8192]] as const)
     async (t) => {
       const file = `golden/smollm2-moby-dick-${window}.json`;
       const reason = obstacle(file, isLong);
-      if (reason !== null) return t.skip(reason);
+      if (reason !== null) return skip(t, reason);
       const golden = sharedJson(file);
       const found = await logProbabilities(golden.tokenIds, count);
       assert.equal(found.length, count - 1);
@@ -86,7 +87,7 @@ for (let index = 0; index < CASES; index++) {
     timeout: 600_000,
   }, async (t) => {
     const reason = obstacle(greedyFile, isLong);
-    if (reason !== null) return t.skip(reason);
+    if (reason !== null) return skip(t, reason);
     const { cases } = sharedJson(greedyFile);
     assert.equal(cases.length, CASES);
     const { promptTokenIds, generatedTokenIds, marginOrder, renderedPrompt } = cases[index];

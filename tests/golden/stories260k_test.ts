@@ -8,6 +8,7 @@ import { Session, takeArgmax } from "../../core/session.ts";
 import { generateText } from "../../runtime/generate_text.ts";
 import { missingShared, sharedJson, sharedPath } from "../support/shared_data.ts";
 import { cacheOf, calibrated, denseOf, SPARSE, storiesModel } from "../support/tiny_model.ts";
+import { skip } from "../support/skip.ts";
 
 const PROMPT = "Once upon a time";
 /** The first ids of the reference continuation, the prompt's first: what a numpy decoder of the same file gives. */
@@ -41,7 +42,7 @@ test("stories260k continues as recorded when decoding is greedy", async () => {
 
 test("stories260k gives the reference's every id and its text when decoding is greedy", async (t) => {
   const file = "golden/stories260k-greedy.json";
-  if (sharedPath(file) === null) return t.skip(missingShared(file));
+  if (sharedPath(file) === null) return skip(t, missingShared(file));
   const golden = sharedJson(file);
   const { tokenizer, close } = await storiesModel();
   const prompt = tokenizer!.encode(golden.prompt);

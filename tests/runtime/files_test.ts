@@ -5,6 +5,7 @@ import { join } from "node:path";
 import { test } from "node:test";
 import { diskFiles, nameFault } from "../../runtime/files.ts";
 import { noise, refusal, withFolder } from "./support.ts";
+import { skip } from "../support/skip.ts";
 
 test("read() gives exactly the bytes asked for when reads overlap in time", () =>
   withFolder(async (folder) => {
@@ -57,7 +58,7 @@ test("open() refuses when the path is a folder, missing or a device", async (t) 
     await assert.rejects(diskFiles.open(join(folder, "a", "b")), refusal("missing-input"));
     assert.equal(await diskFiles.kind(join(folder, "a", "b")), "missing");
   });
-  if (!existsSync("/dev/zero")) return t.skip("needs /dev/zero: not here");
+  if (!existsSync("/dev/zero")) return skip(t, "needs /dev/zero: not here");
   await assert.rejects(diskFiles.open("/dev/zero"), refusal("missing-input", "a device"));
 });
 
@@ -67,7 +68,7 @@ test("open() does not wait when the path is a named pipe", async (t) => {
     try {
       execFileSync("mkfifo", [path]);
     } catch {
-      return t.skip("needs mkfifo: not here");
+      return skip(t, "needs mkfifo: not here");
     }
     assert.equal(await diskFiles.kind(path), "other");
     await assert.rejects(diskFiles.open(path), refusal("missing-input", "a named pipe"));
@@ -76,7 +77,7 @@ test("open() does not wait when the path is a named pipe", async (t) => {
 
 test("open() says io when permission is lacking", async (t) => {
   if (process.getuid?.() === 0 || process.platform === "win32") {
-    return t.skip("needs a user whom permissions bind");
+    return skip(t, "needs a user whom permissions bind");
   }
   await withFolder(async (folder) => {
     writeFileSync(join(folder, "a"), "a");

@@ -16,6 +16,7 @@ import { join } from "node:path";
 import { test } from "node:test";
 import { writeAtomically } from "../../runtime/output.ts";
 import { noise, refusal, withFolder } from "./support.ts";
+import { skip } from "../support/skip.ts";
 
 test("writeAtomically() leaves the new content alone when the file is new or replaced", () =>
   withFolder(async (folder) => {
@@ -62,7 +63,7 @@ test("writeAtomically() says cannot-create when the path does not allow it", asy
 
 test("writeAtomically() refuses when file or folder are read-only", async (t) => {
   if (process.getuid?.() === 0 || process.platform === "win32") {
-    return t.skip("needs a user whom permissions bind");
+    return skip(t, "needs a user whom permissions bind");
   }
   await withFolder(async (folder) => {
     const path = join(folder, "a");
@@ -77,7 +78,7 @@ test("writeAtomically() refuses when file or folder are read-only", async (t) =>
 });
 
 test("writeAtomically() refuses when the file system takes no files", async (t) => {
-  if (!existsSync("/proc/self")) return t.skip("needs /proc: not here");
+  if (!existsSync("/proc/self")) return skip(t, "needs /proc: not here");
   await assert.rejects(
     writeAtomically("/proc/ds-test.json", "x"),
     refusal("cannot-create", "/proc/ds-test.json"),
@@ -85,7 +86,7 @@ test("writeAtomically() refuses when the file system takes no files", async (t) 
 });
 
 test("writeAtomically() says io when the device is full, and leaves the device a device", async (t) => {
-  if (!existsSync("/dev/full")) return t.skip("needs /dev/full: not here");
+  if (!existsSync("/dev/full")) return skip(t, "needs /dev/full: not here");
   await assert.rejects(writeAtomically("/dev/full", "x"), refusal("io", "no space is left", "/dev/full"));
   assert.ok(lstatSync("/dev/full").isCharacterDevice());
   await writeAtomically("/dev/null", "x");
@@ -93,7 +94,7 @@ test("writeAtomically() says io when the device is full, and leaves the device a
 });
 
 test("writeAtomically() leaves nothing behind when the disk fills up half-way", async (t) => {
-  if (process.platform !== "linux") return t.skip("needs a limit on file sizes: Linux");
+  if (process.platform !== "linux") return skip(t, "needs a limit on file sizes: Linux");
   await withFolder(async (folder) => {
     const script = join(folder, "write.mjs");
     const output = new URL("../../runtime/output.ts", import.meta.url).href;
@@ -120,7 +121,7 @@ test("writeAtomically() refuses a pipe nobody reads, and fills one somebody read
     try {
       execFileSync("mkfifo", [path]);
     } catch {
-      return t.skip("needs mkfifo: not here");
+      return skip(t, "needs mkfifo: not here");
     }
     await assert.rejects(writeAtomically(path, "x"), refusal("cannot-create", "nothing reads"));
     const read = new Promise<string>((resolve, reject) => {

@@ -6,6 +6,7 @@ import type { Backend, LayerCache } from "../../../core/backend.ts";
 import { importance, IMPORTANCE_TABLE, importanceScale, quantiseQuery } from "../../../core/importance.ts";
 import { labelWords } from "../../../core/labels.ts";
 import { downloadFloats, downloadInts, tensorOf } from "../../../core/tensor_io.ts";
+import { skip } from "../../support/skip.ts";
 
 interface Case {
   readonly d: number;
@@ -136,7 +137,7 @@ async function decodeStep(backend: Backend, golden: Case) {
 }
 
 test("IMPORTANCE_TABLE is the worked one", (t) => {
-  if (golden === null) return t.skip("needs ../shared/data/golden/selection.json: not here");
+  if (golden === null) return skip(t, "needs ../shared/data/golden/selection.json: not here");
   assert.deepEqual([...IMPORTANCE_TABLE], golden.table);
 });
 
@@ -172,6 +173,6 @@ for (const [i, worked] of (golden?.cases ?? []).entries()) {
 }
 
 test("every worked case was run", (t) => {
-  if (golden === null) return t.skip("needs ../shared/data/golden/selection.json: not here");
+  if (golden === null) return skip(t, "needs ../shared/data/golden/selection.json: not here");
   assert.ok(golden.cases.length >= 11);
 });

@@ -6,6 +6,7 @@ import { DsError } from "../../../core/errors.ts";
 import { openCheckpoint } from "../../../core/formats/open.ts";
 import { weightFlaws } from "../../../core/formats/weight_check.ts";
 import { diskFiles } from "../../../runtime/files.ts";
+import { skip } from "../../support/skip.ts";
 
 const data = fileURLToPath(new URL("../../../../shared/data/", import.meta.url));
 
@@ -25,7 +26,7 @@ for (const [family, { heads, tensors, rope }] of Object.entries(FAMILIES)) {
   test(`openCheckpoint() reads the golden family ${family}`, async (t) => {
     const folder = `${data}golden/families/${family}`;
     if (await diskFiles.kind(folder) === "missing") {
-      return t.skip("needs ../shared/data/golden/families: not here");
+      return skip(t, "needs ../shared/data/golden/families: not here");
     }
     const checkpoint = await openCheckpoint(diskFiles, folder);
     const { numHeads, numKvHeads, headDim } = checkpoint.config;
@@ -41,7 +42,7 @@ for (const [family, { heads, tensors, rope }] of Object.entries(FAMILIES)) {
 
 test("openCheckpoint() refuses every other golden family by name", async (t) => {
   const families = await readdir(`${data}golden/families`, { withFileTypes: true }).catch(() => null);
-  if (families === null) return t.skip("needs ../shared/data/golden/families: not here");
+  if (families === null) return skip(t, "needs ../shared/data/golden/families: not here");
   const others = families.filter((entry) => entry.isDirectory() && !(entry.name in FAMILIES));
   assert.ok(others.length > 0);
   for (const { name } of others) {
@@ -54,7 +55,7 @@ test("openCheckpoint() refuses every other golden family by name", async (t) => 
 test("openCheckpoint() reads stories260K and the tokenizer beside it", async (t) => {
   const path = `${data}models/stories260K/stories260K.bin`;
   if (await diskFiles.kind(path) === "missing") {
-    return t.skip("needs ../shared/data/models/stories260K: not here");
+    return skip(t, "needs ../shared/data/models/stories260K: not here");
   }
   const checkpoint = await openCheckpoint(diskFiles, path);
   const { numLayers, hiddenSize, ffnSize, numHeads, numKvHeads, vocabSize, contextLength } =

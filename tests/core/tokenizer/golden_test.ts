@@ -7,6 +7,7 @@ import type { Tokenizer } from "../../../core/tokenizer/tokenizer.ts";
 import { diskFiles } from "../../../runtime/files.ts";
 import { MISSING_MODEL, realModelPath } from "../../support/real_model.ts";
 import { missingShared, sharedJson, sharedPath } from "../../support/shared_data.ts";
+import { skip } from "../../support/skip.ts";
 
 async function tokenizerOf(path: string): Promise<Tokenizer> {
   const checkpoint = await openCheckpoint(diskFiles, path);
@@ -21,8 +22,8 @@ async function tokenizerOf(path: string): Promise<Tokenizer> {
 function goldenTest(name: string, golden: string, body: (tokenizer: Tokenizer) => void): void {
   test(name, async (t) => {
     const model = realModelPath();
-    if (model === null) return t.skip(MISSING_MODEL);
-    if (sharedPath(golden) === null) return t.skip(missingShared(golden));
+    if (model === null) return skip(t, MISSING_MODEL);
+    if (sharedPath(golden) === null) return skip(t, missingShared(golden));
     body(await tokenizerOf(model));
   });
 }
@@ -87,7 +88,7 @@ for (const size of ["2k", "8k"]) {
 
 test("encode() gives the golden ids when the tokenizer is stories260K's", async (t) => {
   const model = sharedPath("models/stories260K/stories260K.bin");
-  if (model === null) return t.skip(missingShared("models/stories260K/stories260K.bin"));
+  if (model === null) return skip(t, missingShared("models/stories260K/stories260K.bin"));
   const tokenizer = await tokenizerOf(model);
   const { prompt, ids, text } = sharedJson("golden/stories260k-greedy.json");
   const promptIds = tokenizer.encode(prompt);
