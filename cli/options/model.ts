@@ -77,7 +77,7 @@ export function sparseFlags(flags: Flags) {
       "--dense-below",
       count("N", 0),
       "Sequences shorter than this run dense.",
-      "0; ds run alone, told nothing of attention: 512",
+      "0, but 512 for a ds run that is told nothing of attention",
     ),
     evenBudgets: flags.onOff("--even-budgets", "Give every KV head the same budget, whatever was measured."),
   };
