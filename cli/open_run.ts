@@ -5,6 +5,7 @@ import { type LoadedModel, loadOpened, type OpenedModel, openModel } from "../ru
 import { DEFAULT_MODEL, FALLBACK_MODEL, findModel } from "../runtime/models.ts";
 import { pullModel } from "../runtime/pull.ts";
 import type { Terminal } from "./terminal.ts";
+import { describeRuntime } from "../runtime/machine.ts";
 
 /** Tokens of the built-in text that a quick calibration uses at most: a minute or so on a small machine. */
 export const QUICK_TOKENS = 1024;
@@ -62,7 +63,8 @@ export async function withModel<T>(
   let backend: Backend | null = null;
   try {
     const context = contextOf(opened, choice.context);
-    backend = await openBackend(choice.backend);
+    // Engines hand out memory they do not have: the backend refuses what this machine lacks, with numbers.
+    backend = await openBackend(choice.backend, { memoryBytes: describeRuntime().totalMemory });
     const bar = terminal.progress("Loading the model", opened.checkpoint.weightBytes, "bytes");
     try {
       // Room for a quick calibration too, whose use outlives this run's context.
