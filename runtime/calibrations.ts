@@ -1,6 +1,5 @@
 import { readFile, stat } from "node:fs/promises";
 import { join } from "node:path";
-import { fileURLToPath } from "node:url";
 import { decodeCalibration, MAX_ARTIFACT_BYTES } from "../calibrations/artifact.ts";
 import { cutBlocks } from "../calibrations/blocks.ts";
 import { calibrate, type CalibrateProgress } from "../calibrations/calibrate.ts";
@@ -9,12 +8,13 @@ import { matchesModel, type ModelIdentity } from "../calibrations/model_identity
 import { badData, DsError } from "../core/errors.ts";
 import { sha256Hex } from "../core/sha256.ts";
 import { VERSION } from "../core/version.ts";
+import { asset } from "./assets.ts";
 import { cannotRead } from "./failures.ts";
 import { dsFolders } from "./folders.ts";
 import type { LoadedModel } from "./load.ts";
 
 /** Calibrations that come with ds; `calibrations/README.md` tells how each was made. */
-const SHIPPED = ["smollm2-135m.dscal"];
+const SHIPPED = ["calibrations/smollm2-135m.dscal"];
 
 /** @throws {DsError} kind "missing-input", "io" or "bad-data" */
 export async function readCalibration(path: string): Promise<Calibration> {
@@ -41,10 +41,16 @@ export function cachedCalibrationPath(identity: ModelIdentity): string {
 export async function findCalibration(
   identity: ModelIdentity,
 ): Promise<{ path: string; calibration: Calibration } | null> {
-  const shipped = SHIPPED.map((name) => fileURLToPath(new URL(`../calibrations/${name}`, import.meta.url)));
-  for (const path of [...shipped, cachedCalibrationPath(identity)]) {
+  const cached = cachedCalibrationPath(identity);
+  const readers: [string, () => Promise<Calibration>][] = [
+    ...SHIPPED.map((
+      path,
+    ): [string, () => Promise<Calibration>] => [path, () => decodeCalibration(asset(path), path)]),
+    [cached, () => readCalibration(cached)],
+  ];
+  for (const [path, read] of readers) {
     try {
-      const calibration = await readCalibration(path);
+      const calibration = await read();
       if (matchesModel(calibration, identity)) return { path, calibration };
     } catch (error) {
       // A cached file that went bad is made anew; a shipped one may be absent in a cut-down copy.

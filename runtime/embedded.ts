@@ -1,8 +1,6 @@
-import { readFileSync } from "node:fs";
-import { fileURLToPath } from "node:url";
 import { badData, DsError } from "../core/errors.ts";
 import { type FileSource, type FileSystem, MAX_BUFFER_BYTES } from "../core/files.ts";
-import { errorReason } from "./failures.ts";
+import { asset } from "./assets.ts";
 import { diskFiles, nameFault } from "./files.ts";
 
 /** The model that is part of ds: a llama2.c model file and its tokenizer file. */
@@ -19,32 +17,15 @@ export const EMBEDDED_FOLDER = `${EMBEDDED_SCHEME}stories260k`;
 export const EMBEDDED_MODEL_PATH = `${EMBEDDED_FOLDER}/stories260K.bin`;
 export const EMBEDDED_TOKENIZER_PATH = `${EMBEDDED_FOLDER}/tok512.bin`;
 
-let provided: EmbeddedModel | undefined;
-
-/** Hands over the embedded model's bytes where they do not lie beside this file, as in a single executable. */
-export function provideEmbeddedModel(model: EmbeddedModel): void {
-  provided = model;
-}
-
-function besideThisFile(name: string): Uint8Array<ArrayBuffer> {
-  const url = new URL(`./embedded/${name}`, import.meta.url);
-  try {
-    return new Uint8Array(readFileSync(fileURLToPath(url)));
-  } catch (error) {
-    throw new DsError(
-      "missing-input",
-      `Cannot read ${name} of the embedded model stories260k: ${
-        errorReason(error)
-      }; this copy of ds is incomplete, install it again`,
-      { cause: error },
-    );
-  }
-}
+let read: EmbeddedModel | undefined;
 
 /** @throws {DsError} kind "missing-input" where this copy of ds lacks the files */
 export function embeddedModel(): EmbeddedModel {
-  provided ??= { model: besideThisFile("stories260K.bin"), tokenizer: besideThisFile("tok512.bin") };
-  return provided;
+  read ??= {
+    model: asset("runtime/embedded/stories260K.bin"),
+    tokenizer: asset("runtime/embedded/tok512.bin"),
+  };
+  return read;
 }
 
 function bytesAt(path: string): Uint8Array<ArrayBuffer> | null {
