@@ -37,13 +37,13 @@ const MEASURED_BLOCKS = 2;
 
 /**
  * A layer whose KV heads, each alone made sparse, add up to this many nats of KL stays dense. Even layer 0 of the models
- * studied is far below it once the tail is capped (reference/experiments.md), so usually no layer is.
+ * studied is far below it once the tail is capped, so usually no layer is.
  */
 const DENSE_LAYER_KL = 0.1;
 
 /**
  * Finds each KV head's heavy channels and how its keys are distributed, from dense prefills of token blocks as long as the
- * context to be served (Yang et al., arXiv 2408.07092, offline calibration; statistics and measurements as in DESIGN §3).
+ * context to be served (Yang et al., arXiv 2408.07092, offline calibration; statistics and measurements as in METHOD.md).
  * The same inputs give the same bytes on every runtime.
  */
 export async function calibrate(

@@ -30,7 +30,7 @@ export interface CalibrationCorpus {
 }
 
 /**
- * What was learnt about one model. L, Hq, Hk, d as in DESIGN. Parts that were not measured are null: an import holds rankings
+ * What was learnt about one model. L, Hq, Hk, d as in METHOD.md. Parts that were not measured are null: an import holds rankings
  * alone, `--quick` leaves out the recalls and `headKl`.
  */
 export interface Calibration {

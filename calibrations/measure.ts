@@ -38,7 +38,7 @@ export interface MeasureOptions {
 
 /**
  * Measures how well labels select, on decode positions of one block: each a step of its own against the K and V of the
- * dense prefill (DESIGN §3, Calibration).
+ * dense prefill (METHOD.md, Calibration).
  */
 export async function measureBlock(
   model: Model,

@@ -48,7 +48,7 @@ function optional(value: number | null, text: (value: number) => string): string
 
 function remarks(rows: readonly BenchRow[]): string {
   const above = rows.some(({ aboveByteLimit }) => aboveByteLimit)
-    ? "! above the byte limit: suspect the baseline\n"
+    ? "! above the byte limit: the dense step waits for something else than memory\n"
     : "";
   const synthetic = rows.some(({ filled }) => filled === "synthetic")
     ? "The cached tokens are random K and V of the calibration's means and deviations, not a prefill.\n"

@@ -136,7 +136,7 @@ export interface AttendOptions {
 export interface AttendSelectedOptions {
   readonly scale: number;
   /**
-   * Adds the virtual token that stands for everything not selected (DESIGN §3): value mean V of the unselected, weight
+   * Adds the virtual token that stands for everything not selected (METHOD.md): value mean V of the unselected, weight
    * min(Σ_unselected exp(μ·score + δ), Z/9), δ the mean of (exact - approximate logit) over the selected tokens that
    * were not forced. A row whose selected tokens are all forced gets none. Needs `cache.labels`.
    */
@@ -221,14 +221,14 @@ export interface Backend {
   /** Dense causal attention: out f32 [T, Hq, d]. */
   attend(out: Tensor, qkv: Tensor, cache: LayerCache, options: AttendOptions): void;
   /**
-   * Approximate logits from the labels (DESIGN §3), integers and the same on every device:
+   * Approximate logits from the labels (METHOD.md), integers and the same on every device:
    * w = f32(q_c · step_c); Q_c = clamp(roundHalfEven(w·2^e), ±127); score[n] = Σ_c Q_c·code[n, c].
    */
   scoreLabels(scores: Scores, qkv: Tensor, cache: LayerCache): void;
   /**
    * The heavyTokens[t, h] most important tokens of each set, forced ones included (all of the forced, where they alone
    * exceed it; all kvLen, where it is kvLen or more). K must hold them: more is the caller's mistake. Importance is the sum
-   * over the set's query heads of exp(μ·(score - max)) in units of 2^-24, by the integer rule and table of DESIGN §3
+   * over the set's query heads of exp(μ·(score - max)) in units of 2^-24, by the integer rule and table of METHOD.md
    * (`core/importance.ts`; its product z·M passes 32 bits from 69 channels on); ties: the lower place wins.
    *
    * @param heavyTokens i32 [T, H]

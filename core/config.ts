@@ -27,7 +27,7 @@ export type RopeScaling =
     readonly truncate: boolean;
   };
 
-/** What the network looks like, whichever file format said so. Symbols as in DESIGN: L, D, F, V, Hq, Hk, d. */
+/** What the network looks like, whichever file format said so. Symbols as in METHOD.md: L, D, F, V, Hq, Hk, d. */
 export interface ModelConfig {
   /** The family's name as the file gives it: "llama", ... */
   readonly architecture: string;

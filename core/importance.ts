@@ -1,5 +1,5 @@
 /**
- * The integer rule that turns scores into importance (DESIGN §3), the same on every device: a backend's own kernels
+ * The integer rule that turns scores into importance (METHOD.md), the same on every device: a backend's own kernels
  * follow these definitions, and tests hold them to it.
  */
 import { exp } from "./math.ts";

@@ -1,4 +1,4 @@
-/** The label of a key: its heavy channels in 4 and 2 bits, packed into 32-bit words (DESIGN §3). */
+/** The label of a key: its heavy channels in 4 and 2 bits, packed into 32-bit words (METHOD.md). */
 import type { LabelLayout } from "./backend.ts";
 
 /** Codes per 32-bit word. */

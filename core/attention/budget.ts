@@ -19,7 +19,7 @@ export function meanTokens(budget: Budget, kvLen: number): number {
 
 /**
  * k of one KV head at one step: F + share · max(mean - F, 4), rounded up, at most kvLen. F counts the forced tokens;
- * only what is free beside them is shared out, since scaling the whole would starve retrieval (DESIGN §3).
+ * only what is free beside them is shared out, since scaling the whole would starve retrieval (METHOD.md).
  *
  * @param share the head's part of the budget; mean 1 over the model
  */

@@ -32,7 +32,7 @@ export interface SparseOptions {
 
 /**
  * The method: score every token by its labels, keep the heavy ones, attend exactly to those
- * (Yang et al., arXiv 2408.07092, §3; labels, importance and tail as in DESIGN §3).
+ * (Yang et al., arXiv 2408.07092, §3; labels, importance and tail as in METHOD.md).
  */
 export class DoubleSparsityAttention implements Attention {
   readonly mode: "double-sparsity" | "oracle" = "double-sparsity";

@@ -1,4 +1,4 @@
-/** The attention ops by plain arithmetic from DESIGN §3: no code in common with core or any backend but rounding to f16. */
+/** The attention ops by plain arithmetic from METHOD.md: no code in common with core or any backend but rounding to f16. */
 import type { ForcedTokens } from "../../core/backend.ts";
 import type { Scenario } from "./scenario.ts";
 
@@ -129,7 +129,7 @@ export function labelScores(scenario: Scenario): HeadScores[][] {
   return all;
 }
 
-/** TABLE[y & 255] >> (y >> 8) with M, s and y as DESIGN §3 words them, in big integers. */
+/** TABLE[y & 255] >> (y >> 8) with M, s and y as METHOD.md words them, in big integers. */
 export function importanceOf(z: number, exponent: number, d: number): number {
   let s = 0;
   const rounded = (bits: number) => Math.round((Math.LOG2E / Math.sqrt(d)) * 2 ** bits);

@@ -55,7 +55,7 @@ async function assertBest(layer: SyntheticLayer, perHead: boolean): Promise<void
   rows.positions.forEach((position, t) => {
     const isForced = (n: number) => n < 1 || n >= position - 2;
     for (let s = 0; s < sets; s++) {
-      // DESIGN's importance of a group: each head's weights relative to its own largest.
+      // The importance of a group: each head's weights relative to its own largest.
       const heads = Array.from(
         { length: Hq / sets },
         (_, i) => attentionWeights(layer, t, s * (Hq / sets) + i),
