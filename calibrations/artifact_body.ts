@@ -2,7 +2,7 @@ import type { Calibration, CalibrationCorpus, ChannelRanking, Statistic } from "
 import { FLOAT_FIELDS, floatShape, rankingHeads, STATISTICS } from "./calibration.ts";
 import { calibrationFault, shapeFault } from "./calibration_fault.ts";
 import type { CalibratedModel, ModelShape } from "./model_identity.ts";
-import { quoted } from "./plain_text.ts";
+import { quote } from "../core/quote.ts";
 
 export const MODEL_KEYS = ["family", "fingerprint", "numLayers", "numHeads", "numKvHeads", "headDim", "rope"];
 export const CORPUS_KEYS = ["name", "sha256", "tokens", "blockLength", "seed"];
@@ -114,7 +114,7 @@ function record(
 ): Map<string, unknown> {
   if (!(value instanceof Map)) throw refuse(`${name} must be a map`);
   for (const key of value.keys()) {
-    if (!keys.includes(key)) throw refuse(`${name} has the unknown field ${quoted(key)}`);
+    if (!keys.includes(key)) throw refuse(`${name} has the unknown field ${quote(key)}`);
   }
   const missing = needed === "all" ? keys.find((key) => !value.has(key)) : undefined;
   if (missing !== undefined) throw refuse(`${name} has no field "${missing}"`);

@@ -9,7 +9,7 @@ import { uniformBudgets } from "./budgets.ts";
 import type { Calibration, ChannelRanking, Statistic } from "./calibration.ts";
 import { shapeFault } from "./calibration_fault.ts";
 import { readChannelLists } from "./channel_config_reader.ts";
-import { quoted } from "./plain_text.ts";
+import { quote } from "../core/quote.ts";
 import { combineRankings, firstBadRanking, MAX_HEAD_DIM, repeatRankings } from "./ranking.ts";
 
 /** In the order in which a layer's entries are written. */
@@ -138,7 +138,7 @@ function readTables(text: string, file: string): Tables {
     const entry = ENTRY.exec(key);
     if (entry === null) {
       if (!ANY_RANKING.test(key)) return;
-      throw badData(file, `its entry ${quoted(key)} is not of the form "model.layers.0.self_attn.qk_proj"`);
+      throw badData(file, `its entry ${quote(key)} is not of the form "model.layers.0.self_attn.qk_proj"`);
     }
     const kind = entry[2] as Kind;
     const table = tables.get(kind) ?? new Map<number, ChannelRanking>();
@@ -152,7 +152,7 @@ function readTables(text: string, file: string): Tables {
 function joinRows(rows: readonly Uint16Array[], key: string, file: string): Uint8Array {
   const headDim = rows[0]?.length ?? 0;
   if (headDim === 0 || headDim > MAX_HEAD_DIM || rows.some((row) => row.length !== headDim)) {
-    throw badData(file, `its entry ${quoted(key)} must have rows of one length in 1..${MAX_HEAD_DIM}`);
+    throw badData(file, `its entry ${quote(key)} must have rows of one length in 1..${MAX_HEAD_DIM}`);
   }
   const data = new Uint8Array(rows.length * headDim);
   rows.forEach((row, head) => data.set(row.map((channel) => Math.min(channel, 255)), head * headDim));
@@ -161,7 +161,7 @@ function joinRows(rows: readonly Uint16Array[], key: string, file: string): Uint
   if (bad >= 0) {
     throw badData(
       file,
-      `its entry ${quoted(key)} must order channels 0..${headDim - 1}: row ${bad} does not`,
+      `its entry ${quote(key)} must order channels 0..${headDim - 1}: row ${bad} does not`,
     );
   }
   return data;

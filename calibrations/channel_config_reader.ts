@@ -1,5 +1,5 @@
 import { badData } from "../core/errors.ts";
-import { quoted } from "./plain_text.ts";
+import { quote } from "../core/quote.ts";
 
 /** Characters. The largest published config has 3.3 million. */
 const MAX_TEXT = 32 * 2 ** 20;
@@ -45,7 +45,7 @@ export function readChannelLists(
     if (key === "" || key.length > MAX_KEY || key.includes("\\")) {
       throw badData(file, `at character ${at} it must have a plain name of at most ${MAX_KEY} characters`);
     }
-    if (keys.has(key)) throw badData(file, `it has the entry ${quoted(key)} twice`);
+    if (keys.has(key)) throw badData(file, `it has the entry ${quote(key)} twice`);
     if (keys.size === MAX_ENTRIES) throw badData(file, `it has more than ${MAX_ENTRIES} entries`);
     keys.add(key);
     at = end + 1;
@@ -111,11 +111,11 @@ export function readChannelLists(
   }
 
   function expect(character: string): void {
-    if (!follows(character)) throw wrong(quoted(character));
+    if (!follows(character)) throw wrong(quote(character));
   }
 
   function wrong(wanted: string): Error {
-    const found = at < text.length ? quoted(text.charAt(at)) : "its end";
+    const found = at < text.length ? quote(text.charAt(at)) : "its end";
     return badData(file, `at character ${at} it must have ${wanted}: found ${found}`);
   }
 }

@@ -1,4 +1,4 @@
-import { quoted } from "./plain_text.ts";
+import { quote } from "../core/quote.ts";
 
 /** What a scanned message may contain at most. A calibration of 1,024 layers stays within these. */
 export interface MsgpackLimits {
@@ -56,8 +56,8 @@ export function msgpackFault(bytes: Uint8Array, limits: MsgpackLimits = MSGPACK_
       } catch {
         return `its body has a string that is not UTF-8 at byte ${start}`;
       }
-      if (isKey && FORBIDDEN_KEYS.has(text)) return `its body has the forbidden key ${quoted(text)}`;
-      if (isKey && parent.keys!.has(text)) return `its body has the key ${quoted(text)} twice`;
+      if (isKey && FORBIDDEN_KEYS.has(text)) return `its body has the forbidden key ${quote(text)}`;
+      if (isKey && parent.keys!.has(text)) return `its body has the key ${quote(text)} twice`;
       if (isKey) parent.keys!.add(text);
     } else if (isKey) {
       return `its body has a map key that is not a string at byte ${start}`;

@@ -10,12 +10,3 @@ const UNPRINTABLE =
 export function isPlainText(text: string, maxLength: number): boolean {
   return text.length > 0 && text.length <= maxLength && !UNPRINTABLE.test(text);
 }
-
-/** Foreign text for a message: printable ASCII in quotes, the rest escaped, cut after 40 characters. */
-export function quoted(text: string): string {
-  const cut = text.length > 40 ? `${text.slice(0, 40)}...` : text;
-  return JSON.stringify(cut).replace(
-    /[^\x20-\x7e]/g,
-    (c) => `\\u${c.charCodeAt(0).toString(16).padStart(4, "0")}`,
-  );
-}

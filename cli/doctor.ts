@@ -23,9 +23,12 @@ const PROMPT = "Once upon a time";
 const EXPECTED = [432, 383, 286, 261, 376, 298, 315, 421];
 
 const SPARSE_TOKENS = 192;
-/** The reference backend has a KL of about 0.05 nats and a recall of about 0.8. */
-const MOST_KL = 0.3;
-const LEAST_RECALL = 0.6;
+/**
+ * The reference backend has a KL of 0.0626 nats and a recall of 0.859, on every runtime; with the channels of its labels reversed
+ * 0.0938 and 0.825. Selection is exact on every backend, so another differs by its rounding alone.
+ */
+const MOST_KL = 0.07;
+const LEAST_RECALL = 0.85;
 
 /** Of each of two buffers: far over any cache, yet had on small machines. */
 const COPY_BYTES = 2 ** 27;

@@ -2,7 +2,7 @@ import { Environment, parse, tokenize } from "@huggingface/jinja";
 import { BoundedInterpreter } from "./chat_interpreter.ts";
 import { forEachText, Shield } from "./chat_shield.ts";
 import { DsError } from "./errors.ts";
-import { quote } from "./formats/quote.ts";
+import { quote } from "./quote.ts";
 import { strftime } from "./strftime.ts";
 import type { Tokenizer } from "./tokenizer/tokenizer.ts";
 

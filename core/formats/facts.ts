@@ -1,5 +1,5 @@
 import { badData } from "../errors.ts";
-import { describe } from "./quote.ts";
+import { describe } from "../quote.ts";
 
 /** Typed reads of a configuration, by key; null counts as absent. Every refusal names file, key and value. */
 export class Facts {

@@ -1,6 +1,6 @@
 import { badData, DsError } from "../errors.ts";
 import type { FileSource, FileSystem } from "../files.ts";
-import { quote } from "./quote.ts";
+import { quote } from "../quote.ts";
 import { type JsonLimits, type JsonObject, parseJsonObject } from "./strict_json.ts";
 
 /** `name` in `folder`, whether or not it exists. */

@@ -9,7 +9,7 @@ import { type GgufHeader, readGgufHeader } from "./gguf_header.ts";
 import { ggufTokenizer } from "./gguf_tokenizer.ts";
 import { MAX_TEMPLATE_BYTES } from "./huggingface_tokenizer.ts";
 import { modelTensors, type TensorLayout } from "./model_tensors.ts";
-import { quote } from "./quote.ts";
+import { quote } from "../quote.ts";
 
 const ROPE_FACTORS = "rope_freqs.weight";
 const MAX_ROPE_FACTORS = 4096;

@@ -4,7 +4,7 @@ import { log } from "../math.ts";
 import { checkConfig } from "./config_check.ts";
 import { Facts } from "./facts.ts";
 import type { GgufHeader } from "./gguf_header.ts";
-import { describe, quote } from "./quote.ts";
+import { describe, quote } from "../quote.ts";
 
 const ARCHITECTURES = ["llama", "qwen2"] as const;
 

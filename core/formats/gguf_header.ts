@@ -5,7 +5,7 @@ import type { StoredDType } from "./checkpoint.ts";
 import { type GgufValue, readMetadata } from "./gguf_metadata.ts";
 import { GgufReader } from "./gguf_reader.ts";
 import type { FoundTensor } from "./model_tensors.ts";
-import { quote } from "./quote.ts";
+import { quote } from "../quote.ts";
 
 export interface GgufHeader {
   readonly metadata: ReadonlyMap<string, GgufValue>;

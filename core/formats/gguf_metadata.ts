@@ -1,6 +1,6 @@
 import { badData } from "../errors.ts";
 import type { GgufReader } from "./gguf_reader.ts";
-import { quote } from "./quote.ts";
+import { quote } from "../quote.ts";
 
 /** A list that nothing here uses: only its length was kept. */
 export interface UnreadList {

@@ -6,7 +6,7 @@ import { checkInside, childPath, missing, openInside, readOptionalJson } from ".
 import { huggingFaceModel } from "./huggingface_config.ts";
 import { readFolderTokenizer, SMALL_JSON } from "./huggingface_tokenizer.ts";
 import { type FoundTensor, modelTensors, type TensorLayout } from "./model_tensors.ts";
-import { describe, quote } from "./quote.ts";
+import { describe, quote } from "../quote.ts";
 import { readSafetensors } from "./safetensors.ts";
 import { isObject, type JsonLimits, own } from "./strict_json.ts";
 

@@ -4,7 +4,7 @@ import { checkConfig } from "./config_check.ts";
 import { Facts } from "./facts.ts";
 import { ropeOf } from "./huggingface_rope.ts";
 import type { Projection } from "./model_tensors.ts";
-import { describe, quote } from "./quote.ts";
+import { describe, quote } from "../quote.ts";
 import { type JsonObject, own } from "./strict_json.ts";
 
 /** Model types whose network is Llama's, give or take bias vectors. */

@@ -2,7 +2,7 @@ import type { RopeConfig, RopeScaling } from "../config.ts";
 import { badData } from "../errors.ts";
 import { log } from "../math.ts";
 import { Facts } from "./facts.ts";
-import { describe, quote } from "./quote.ts";
+import { describe, quote } from "../quote.ts";
 import { isObject, type JsonObject, own } from "./strict_json.ts";
 
 const SUPPORTED = "default, linear, llama3 and yarn";

@@ -1,7 +1,7 @@
 import type { ModelConfig } from "../config.ts";
 import { badData } from "../errors.ts";
 import type { StoredDType } from "./checkpoint.ts";
-import { quote } from "./quote.ts";
+import { quote } from "../quote.ts";
 import { type StoredTensor, storedTensor, type TensorPlace } from "./stored_tensor.ts";
 
 /** How one container names and orders weights. */

@@ -2,7 +2,7 @@ import { badData } from "../errors.ts";
 import type { FileSource } from "../files.ts";
 import type { StoredDType } from "./checkpoint.ts";
 import type { FoundTensor } from "./model_tensors.ts";
-import { describe, quote } from "./quote.ts";
+import { describe, quote } from "../quote.ts";
 import { isObject, own, parseJsonObject } from "./strict_json.ts";
 
 /** Bytes per value of the types of the format; ds reads the three with a name of its own. */

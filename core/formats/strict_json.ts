@@ -1,5 +1,5 @@
 import { badData } from "../errors.ts";
-import { quote } from "./quote.ts";
+import { quote } from "../quote.ts";
 
 export interface JsonLimits {
   /** Bytes of text. */

@@ -1,6 +1,6 @@
 import { badData } from "../errors.ts";
 import type { TokenizerSource } from "../formats/checkpoint.ts";
-import { quote } from "../formats/quote.ts";
+import { quote } from "../quote.ts";
 import type { AddedToken } from "./added_tokens.ts";
 import { Bpe, ScoredMerges } from "./bpe.ts";
 import { unspell } from "./byte_level.ts";

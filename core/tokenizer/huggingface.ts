@@ -1,7 +1,7 @@
 import { badData } from "../errors.ts";
 import type { TokenizerSource } from "../formats/checkpoint.ts";
 import { Facts } from "../formats/facts.ts";
-import { describe, quote } from "../formats/quote.ts";
+import { describe, quote } from "../quote.ts";
 import { isObject, type JsonObject, own } from "../formats/strict_json.ts";
 import type { AddedToken } from "./added_tokens.ts";
 import { Bpe } from "./bpe.ts";

@@ -1,6 +1,6 @@
 import { badData } from "../errors.ts";
 import type { Facts } from "../formats/facts.ts";
-import { quote } from "../formats/quote.ts";
+import { quote } from "../quote.ts";
 import { isObject, own } from "../formats/strict_json.ts";
 import { unspell } from "./byte_level.ts";
 import { flatSteps } from "./huggingface_steps.ts";

@@ -1,6 +1,6 @@
 import { badData } from "../errors.ts";
 import { Facts } from "../formats/facts.ts";
-import { describe, quote } from "../formats/quote.ts";
+import { describe, quote } from "../quote.ts";
 import { isObject, own } from "../formats/strict_json.ts";
 import { Pattern, PatternError } from "./pattern.ts";
 import { GPT2_RULE } from "./split_rules.ts";

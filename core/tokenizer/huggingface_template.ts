@@ -1,5 +1,5 @@
 import { badData } from "../errors.ts";
-import { describe, quote } from "../formats/quote.ts";
+import { describe, quote } from "../quote.ts";
 import { isObject, own } from "../formats/strict_json.ts";
 import { flatSteps } from "./huggingface_steps.ts";
 

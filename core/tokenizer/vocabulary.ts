@@ -1,5 +1,5 @@
 import { badData } from "../errors.ts";
-import { describe, quote } from "../formats/quote.ts";
+import { describe, quote } from "../quote.ts";
 import { type MergeTable, RankedMerges } from "./bpe.ts";
 
 /** The largest published vocabularies have about 260 thousand tokens and half a million merges. */

@@ -169,7 +169,36 @@ for (const [i, worked] of (golden?.cases ?? []).entries()) {
       const worst = wanted.reduce((most, value, j) => Math.max(most, Math.abs(value - step[kind][j])), 0);
       assert.ok(worst < 1e-5, `${kind}: off by ${worst}`);
     }
+    const values = floatsOf(worked.values);
+    for (let h = 0; h < g; h++) {
+      const share = tailShare(values, worked.selected, step.sparse, step.sparseNoTail, h, d);
+      assert.ok(Math.abs(share - worked.output.tailShare[h]) < 1e-5, `tail of head ${h}: ${share}`);
+    }
   });
+}
+
+/** The weight s with which out = (1 - s)·(without tail) + s·(mean V of the others): its least-squares value over the channels. */
+function tailShare(
+  values: Float32Array,
+  selected: readonly number[],
+  sparse: ArrayLike<number>,
+  noTail: ArrayLike<number>,
+  head: number,
+  d: number,
+): number {
+  const kvLen = values.length / d;
+  const chosen = new Set(selected);
+  if (chosen.size === kvLen) return 0;
+  let product = 0;
+  let square = 0;
+  for (let c = 0; c < d; c++) {
+    let others = 0;
+    for (let n = 0; n < kvLen; n++) if (!chosen.has(n)) others += values[n * d + c] / (kvLen - chosen.size);
+    const i = head * d + c;
+    product += (sparse[i] - noTail[i]) * (others - noTail[i]);
+    square += (others - noTail[i]) ** 2;
+  }
+  return product / square;
 }
 
 test("every worked case was run", (t) => {

@@ -1,5 +1,5 @@
 /** Characters that would act on a terminal or reorder the line instead of being shown. */
-const UNSHOWN = /[\u007f-\u009f\u061c\u200b-\u200f\u2028-\u202e\u2060-\u206f\ufeff]/g;
+const UNSHOWN = /[\u007f-\u009f\u00ad\u061c\u200b-\u200f\u2028-\u202e\u2060-\u206f\ufeff\ufff9-\ufffb]/g;
 
 /** Text out of a file, fit for a message: quoted, escaped, at most 80 characters. */
 export function quote(text: string): string {
