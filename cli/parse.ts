@@ -10,6 +10,7 @@ import type { Environment } from "../runtime/environment.ts";
 import { type CommandName, type CommandOptions, examplesOf, OPTIONS, WORDS } from "./commands.ts";
 import { EXIT_CODE_LINES } from "./exit_codes.ts";
 import { Flags } from "./options/flags.ts";
+import { quote } from "../core/quote.ts";
 
 /** What a command line asks for. */
 export type Parsed =
@@ -94,11 +95,11 @@ function refusal(
   if (name === undefined) return "Cannot start without a command: see ds --help";
   if (name === "help" && argv.length > 1) {
     const word = argv[1]!;
-    return `Cannot help with ${quoted(word)}: ds has no such command${hint(word, NAMES)}; see ${help}`;
+    return `Cannot help with ${quote(word)}: ds has no such command${hint(word, NAMES)}; see ${help}`;
   }
   if (name === "completions") {
     const shell = argv[1] ?? "";
-    return `Cannot complete for ${quoted(shell)}: the shells are ${SHELLS.join(", ")}${hint(shell, SHELLS)}`;
+    return `Cannot complete for ${quote(shell)}: the shells are ${SHELLS.join(", ")}${hint(shell, SHELLS)}`;
   }
   const unknown = unknownWord(error);
   if (unknown === null) {
@@ -109,17 +110,17 @@ function refusal(
     return `${reason}; see ${help}`;
   }
   if (parser === undefined) {
-    return `Cannot run ${quoted(name)}: ds has no such command${
+    return `Cannot run ${quote(name)}: ds has no such command${
       hint(name, [...NAMES, "help", "completions"])
     }; see ${help}`;
   }
   if (!unknown.startsWith("-")) {
-    return `Cannot use ${quoted(unknown)}: ds ${name} takes no more words; see ${help}`;
+    return `Cannot use ${quote(unknown)}: ds ${name} takes no more words; see ${help}`;
   }
   const flag = unknown.split("=", 1)[0]!;
   const known = [...extractOptionNames(parser.usage)];
   if (known.includes(flag as "--x")) return `Cannot use ${flag} twice; see ${help}`;
-  return `Cannot use ${quoted(flag)}: ds ${name} has no such option${hint(flag, known)}; see ${help}`;
+  return `Cannot use ${quote(flag)}: ds ${name} has no such option${hint(flag, known)}; see ${help}`;
 }
 
 /** The word that no parser wanted, where that is the error. */
@@ -133,8 +134,4 @@ function unknownWord(error: Message): string | null {
 function hint(word: string, known: readonly string[]): string {
   const near = findSimilar(word, known, { maxDistance: 3, maxDistanceRatio: 0.7, maxSuggestions: 3 });
   return near.length > 0 ? `; did you mean ${near.join(" or ")}?` : "";
-}
-
-function quoted(text: string): string {
-  return JSON.stringify(text.length > 60 ? `${text.slice(0, 60)}...` : text);
 }

@@ -4,6 +4,7 @@ import { findSimilar } from "@optique/core/suggestion";
 import type { ValueParser } from "@optique/core/valueparser";
 import type { LabelLayout } from "../../core/backend.ts";
 import { parseLabelLayout, printLabelLayout } from "../../core/labels.ts";
+import { quote } from "../../core/quote.ts";
 
 export type Value<T> = ValueParser<"sync", T>;
 
@@ -100,7 +101,7 @@ function pick<T extends string>(
   if (reason !== undefined) throw new RangeError(reason);
   const near = findSimilar(word, choices, { maxDistance: 3 });
   const hint = near.length > 0 ? `; did you mean ${near.join(" or ")}?` : "";
-  throw new RangeError(`must be ${wordsOf(choices)}: found ${quoted(word)}${hint}`);
+  throw new RangeError(`must be ${wordsOf(choices)}: found ${quote(word)}${hint}`);
 }
 
 /** A whole number, of tokens or of anything: 4096, 4k, 1m. */
@@ -120,7 +121,7 @@ function readCount(text: string, lowest: number, highest: number): number {
   const value = match === null ? NaN : Number(match[1]) * unit;
   if (value >= lowest && value <= highest) return value;
   const range = highest === 2 ** 31 - 1 ? `from ${lowest}` : `from ${lowest} to ${highest}`;
-  throw new RangeError(`must be a whole number ${range} (4k is 4096): found ${quoted(text)}`);
+  throw new RangeError(`must be a whole number ${range} (4k is 4096): found ${quote(text)}`);
 }
 
 /** A decimal number of a closed range. @param above the lowest itself is refused */
@@ -132,7 +133,7 @@ export function real(metavar: string, lowest: number, highest = Infinity, above 
     }
     const least = above ? `above ${lowest}` : `at least ${lowest}`;
     const range = highest === Infinity ? least : `${least} and at most ${highest}`;
-    throw new RangeError(`must be a number ${range}: found ${quoted(text)}`);
+    throw new RangeError(`must be a number ${range}: found ${quote(text)}`);
   });
 }
 
@@ -142,7 +143,7 @@ export function ratio(metavar = "RATIO"): Value<number> {
     const match = /^\s*([0-9]*\.?[0-9]+(?:e-?[0-9]+)?)\s*(?:\/\s*([0-9]*\.?[0-9]+))?\s*$/i.exec(text);
     const value = match === null ? NaN : Number(match[1]) / Number(match[2] ?? 1);
     if (value > 0 && value <= 1) return value;
-    throw new RangeError(`must be a ratio above 0 and at most 1, like 1/16 or 0.0625: found ${quoted(text)}`);
+    throw new RangeError(`must be a ratio above 0 and at most 1, like 1/16 or 0.0625: found ${quote(text)}`);
   };
   return valueOf(metavar, 1 / 16, read, printRatio);
 }
@@ -159,14 +160,10 @@ export function labelLayout(): Value<LabelLayout> {
 
 function listOf(text: string): string[] {
   const words = text.split(",").map((word) => word.trim());
-  if (words.includes("")) throw new RangeError(`must be a list separated by commas: found ${quoted(text)}`);
+  if (words.includes("")) throw new RangeError(`must be a list separated by commas: found ${quote(text)}`);
   return words;
 }
 
 function wordsOf(words: readonly string[]): string {
   return words.length === 1 ? words[0]! : `${words.slice(0, -1).join(", ")} or ${words.at(-1)}`;
-}
-
-function quoted(text: string): string {
-  return JSON.stringify(text.length > 60 ? `${text.slice(0, 60)}...` : text);
 }
