@@ -9,6 +9,8 @@ export const BACKEND_NAMES: readonly BackendName[] = ["cuda", "webgpu", "cpu", "
 export interface OpenOptions {
   /** Main memory of the machine: what backends without memory of their own keep to. Default: unknown, no bound. */
   readonly memoryBytes?: number;
+  /** Threads of backend "cpu"; default: one per core. */
+  readonly threads?: number;
 }
 
 /**
@@ -16,6 +18,10 @@ export interface OpenOptions {
  * for loads nothing. "auto" tries them in this order, best first.
  */
 const OPENERS: ReadonlyMap<BackendName, (options: OpenOptions) => Promise<Backend>> = new Map([
+  [
+    "cpu",
+    async (options: OpenOptions) => (await import("./cpu/backend.ts")).openCpu(options),
+  ],
   [
     "reference",
     async ({ memoryBytes }: OpenOptions) =>
@@ -41,6 +47,25 @@ export async function openBackend(name: "auto" | BackendName, options: OpenOptio
     }
   }
   throw new DsError("backend-unavailable", `Cannot open any backend: ${reasons.join("; ")}`);
+}
+
+/** What backend "cpu" would find beside its code. */
+export interface CpuFiles {
+  /** The bytes of `kernels.wasm`. */
+  readonly kernels: Uint8Array<ArrayBuffer>;
+  /** The bytes of `kernels_relaxed.wasm`. */
+  readonly relaxedKernels: Uint8Array<ArrayBuffer>;
+  /** Where `worker.ts` can be started from. */
+  readonly worker: URL;
+}
+
+/** Hands them over before the backend is opened, where they do not lie beside the code: in a single executable. */
+export async function provideCpuFiles({ kernels, relaxedKernels, worker }: CpuFiles): Promise<void> {
+  const { provideKernels } = await import("./cpu/module.ts");
+  const { provideWorker } = await import("./cpu/pool.ts");
+  provideKernels("kernels.wasm", kernels);
+  provideKernels("kernels_relaxed.wasm", relaxedKernels);
+  provideWorker(worker);
 }
 
 /** One line of `ds doctor`. */

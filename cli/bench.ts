@@ -2,7 +2,6 @@ import { type BackendName, backendStatus, openBackend } from "../backends/mod.ts
 import type { Backend } from "../core/backend.ts";
 import { CEILING_BYTES, measureCeiling } from "../core/bench/ceiling.ts";
 import type { BenchRow } from "../core/bench/row.ts";
-import { DsError } from "../core/errors.ts";
 import { describeRuntime } from "../runtime/machine.ts";
 import { openAttentionKind } from "./bench_attention.ts";
 import { openDecodeKind } from "./bench_decode.ts";
@@ -13,6 +12,7 @@ import { sampleOptions } from "./bench_run.ts";
 import { csvText, rowsTable } from "./bench_table.ts";
 import { jsonLine } from "./json.ts";
 import { digits } from "./numbers.ts";
+import { requireThreads } from "./open_run.ts";
 import type { BenchOptions } from "./options/bench.ts";
 import type { Terminal } from "./terminal.ts";
 
@@ -23,7 +23,6 @@ const KINDS = { attention: openAttentionKind, decode: openDecodeKind, prefill: o
  * the table of what was measured is printed still.
  */
 export async function benchCommand(options: BenchOptions, terminal: Terminal): Promise<void> {
-  refuseThreads(options);
   const kind = await KINDS[options.kind](options, terminal);
   const backends: Backend[] = [];
   const devices: BenchDevice[] = [];
@@ -47,10 +46,11 @@ export async function benchCommand(options: BenchOptions, terminal: Terminal): P
   if (terminal.json) terminal.out(jsonLine(benchRecord(options, devices, rows)));
 }
 
-async function openAll({ backends }: BenchOptions, opened: Backend[]): Promise<void> {
+async function openAll({ backends, threads }: BenchOptions, opened: Backend[]): Promise<void> {
+  const { freeMemory: memoryBytes, cpus } = describeRuntime();
   const names = backends.length > 0 ? backends as readonly BackendName[] : await workingBackends();
-  const memoryBytes = describeRuntime().freeMemory;
-  for (const name of names) opened.push(await openBackend(name, { memoryBytes }));
+  if (threads !== null) requireThreads(threads, names);
+  for (const name of names) opened.push(await openBackend(name, { memoryBytes, threads: threads ?? cpus }));
 }
 
 /** The reference backend is the definition, not a contender: it is measured where it was named, or is all there is. */
@@ -84,12 +84,4 @@ async function benchDevice(
   } finally {
     bar.end();
   }
-}
-
-function refuseThreads({ threads }: BenchOptions): void {
-  if (threads === null) return;
-  throw new DsError(
-    "usage",
-    `Cannot bench with --threads ${threads}: no backend of this build takes a number of threads; leave it out`,
-  );
 }

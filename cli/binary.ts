@@ -7,15 +7,27 @@ import process from "node:process";
 import model from "../runtime/embedded/stories260K.bin" with { type: "file" };
 import tokenizer from "../runtime/embedded/tok512.bin" with { type: "file" };
 import smollm2 from "../calibrations/smollm2-135m.dscal" with { type: "file" };
+import kernels from "../backends/cpu/kernels.wasm" with { type: "file" };
+import relaxedKernels from "../backends/cpu/kernels_relaxed.wasm" with { type: "file" };
+import { provideCpuFiles } from "../backends/mod.ts";
 import { provideAsset } from "../runtime/assets.ts";
 import { main } from "./main.ts";
 import { processStreams } from "./streams.ts";
+
+const bytesOf = (packed: string) => new Uint8Array(readFileSync(packed));
 
 const assets: Record<string, string> = {
   "runtime/embedded/stories260K.bin": model,
   "runtime/embedded/tok512.bin": tokenizer,
   "calibrations/smollm2-135m.dscal": smollm2,
 };
-for (const [path, packed] of Object.entries(assets)) provideAsset(path, new Uint8Array(readFileSync(packed)));
+for (const [path, packed] of Object.entries(assets)) provideAsset(path, bytesOf(packed));
+
+await provideCpuFiles({
+  kernels: bytesOf(kernels),
+  relaxedKernels: bytesOf(relaxedKernels),
+  // The second entry: Bun keeps entries by their paths below the folder that all of them share.
+  worker: new URL("./backends/cpu/worker.ts", import.meta.url),
+});
 
 process.exit(await main(process.argv.slice(2), process.env, processStreams()));

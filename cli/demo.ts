@@ -1,6 +1,6 @@
 /**
  * `deno task demo`: the main job on real input, by the commands a user would type. Gets the model, calibrates it quickly on the text
- * that ships with ds, then decodes one long prompt densely and with Double Sparsity at 1/16, side by side.
+ * that ships with ds, then decodes a prompt of several thousand tokens densely and with Double Sparsity at 1/16, side by side.
  */
 import { mkdir, writeFile } from "node:fs/promises";
 import { join } from "node:path";
@@ -24,7 +24,7 @@ async function demo(): Promise<number> {
   const started = performance.now();
   const folder = join(dsFolders().cache, "demo");
   await mkdir(folder, { recursive: true });
-  const prompt = join(folder, "alice.txt");
+  const prompt = join(folder, "pride-and-prejudice.txt");
   await writeFile(prompt, `${demoNovel}\n\n`);
 
   const pulled = await ds("pull", DEFAULT_MODEL);

@@ -44,9 +44,12 @@ export async function doctorCommand(_options: DoctorOptions, terminal: Terminal)
   const { cache, data, note } = dsFolders();
   const models = await modelsHere();
   const backends: BackendReport[] = [];
-  for (const status of await backendStatus()) {
+  for (const status of await backendStatus({ threads: machine.cpus })) {
     terminal.signal.throwIfAborted();
-    backends.push({ ...status, selfTest: status.available ? await selfTest(status.name) : null });
+    backends.push({
+      ...status,
+      selfTest: status.available ? await selfTest(status.name, machine.cpus) : null,
+    });
   }
   const copyGigabytesPerSecond = copyBandwidth({ bytes: COPY_BYTES, runs: 5 }) / 1e9;
   const isWell = backends.every(({ selfTest }) => selfTest === null || selfTest === "passed");
@@ -87,9 +90,9 @@ async function modelsHere() {
 }
 
 /** Dense and sparse decoding of the embedded model. */
-async function selfTest(name: BackendName): Promise<string> {
+async function selfTest(name: BackendName, threads: number): Promise<string> {
   try {
-    const backend = await openBackend(name);
+    const backend = await openBackend(name, { threads });
     try {
       const loaded = await loadModel(FALLBACK_MODEL, { backend });
       try {

@@ -7,6 +7,8 @@ import { VALUE_SUM_TOKENS } from "../core/kv_cache.ts";
 import { labelBytes, labelChannels } from "../core/labels.ts";
 import { PREFILL_CHUNK } from "../core/session.ts";
 import { stepTraffic } from "../core/traffic.ts";
+import { heldDType } from "../core/weights.ts";
+import { bytesText } from "./numbers.ts";
 
 export interface PlanFacts {
   readonly context: number;
@@ -24,6 +26,8 @@ export interface MemoryPlan {
   readonly labelBytes: number;
   readonly workspaceBytes: number;
   readonly totalBytes: number;
+  /** Of the largest tensor among them. */
+  readonly largestTensorBytes: number;
   /** Read by one decode step of one sequence at full context. */
   readonly denseKvBytesPerToken: number;
   readonly sparseKvBytesPerToken: number | null;
@@ -32,19 +36,15 @@ export interface MemoryPlan {
 
 /** What loading and running a checkpoint would allocate, from its headers alone. */
 export function planMemory(checkpoint: Checkpoint, backend: Backend, plan: PlanFacts): MemoryPlan {
-  const { config, tensors } = checkpoint;
+  const { config } = checkpoint;
   const { context, batch, kvDtype, layout, sparsity } = plan;
   const { numLayers: L, numHeads: Hq, numKvHeads: Hk, headDim: d, hiddenSize: D, ffnSize: F, vocabSize: V } =
     config;
 
-  let weightBytes = backend.footprint({ dtype: "f32", shape: [context, 2, d / 2] });
-  let gathered = weightBytes;
-  for (const [name, tensor] of tensors) {
-    const bytes = loadedBytes(tensor, backend);
-    weightBytes += bytes;
-    if (name === "embedding" && tensors.has("output")) gathered += bytes;
-  }
-  const kvBytes = L * backend.footprint({ dtype: kvDtype, shape: [batch, Hk, context, 2, d] });
+  const weights = planWeights(checkpoint, backend, context);
+  const { weightBytes } = weights;
+  const layerKvBytes = backend.footprint({ dtype: kvDtype, shape: [batch, Hk, context, 2, d] });
+  const kvBytes = L * layerKvBytes;
   const sums = Math.ceil(context / VALUE_SUM_TOKENS) * d * 4;
   const labels = layout === null
     ? 0
@@ -74,14 +74,67 @@ export function planMemory(checkpoint: Checkpoint, backend: Backend, plan: PlanF
     labelBytes: labels,
     workspaceBytes,
     totalBytes: weightBytes + kvBytes + labels + workspaceBytes,
+    largestTensorBytes: Math.max(weights.largestTensorBytes, layerKvBytes),
     denseKvBytesPerToken: L * Hk * context * bytesOf(kvDtype, 2 * d),
     sparseKvBytesPerToken: sparse && stepTraffic(sparse, config, kvDtype, context).bytes,
-    weightBytesPerToken: weightBytes - gathered,
+    weightBytesPerToken: weightBytes - weights.gatheredBytes,
   };
 }
 
-/** As `loadWeights` keeps it: vectors as f32, matrices as they are where the backend takes that type. */
-function loadedBytes({ dtype, shape }: CheckpointTensor, backend: Backend): number {
-  const kept = shape.length === 1 ? undefined : backend.device.weightDtypes.find((one) => one === dtype);
-  return backend.footprint({ dtype: kept ?? "f32", shape });
+/** Bytes that the weights of a checkpoint take on a backend. */
+export interface WeightPlan {
+  readonly weightBytes: number;
+  readonly largestTensorBytes: number;
+  /** Of what a step reads a few rows of: the rotary table, and the embedding where it is no output as well. */
+  readonly gatheredBytes: number;
+}
+
+/** What `loadWeights` would allocate, from the headers alone. */
+export function planWeights({ tensors, config }: Checkpoint, backend: Backend, context: number): WeightPlan {
+  const tableBytes = backend.footprint({ dtype: "f32", shape: [context, 2, config.headDim / 2] });
+  let weightBytes = tableBytes;
+  let largestTensorBytes = tableBytes;
+  let gatheredBytes = tableBytes;
+  // Matrices that are stacked come one after the other.
+  let stack = { name: "", bytes: 0 };
+  for (const [name, tensor] of tensors) {
+    const bytes = loadedBytes(tensor, backend);
+    weightBytes += bytes;
+    if (name === "embedding" && tensors.has("output")) gatheredBytes += bytes;
+    if (name.endsWith(".bias")) continue;
+    const stacked = `${name.replace(/[qkv]$/, "qkv").replace(/(gate|up)$/, "gateUp")} ${tensor.dtype}`;
+    stack = { name: stacked, bytes: bytes + (stacked === stack.name ? stack.bytes : 0) };
+    largestTensorBytes = Math.max(largestTensorBytes, stack.bytes);
+  }
+  return { weightBytes, largestTensorBytes, gatheredBytes };
+}
+
+/**
+ * Why a backend cannot hold what was planned; null where it can.
+ *
+ * @param what "the weights"
+ */
+export function memoryFault(
+  what: string,
+  totalBytes: number,
+  largestTensorBytes: number,
+  { name, device }: Backend,
+): string | null {
+  const { memoryBytes, mostTensorBytes = Infinity } = device;
+  if (memoryBytes !== null && totalBytes > memoryBytes) {
+    return `${what} take ${bytesText(totalBytes)} and backend ${name} has ${
+      bytesText(memoryBytes)
+    } to hold them`;
+  }
+  if (largestTensorBytes > mostTensorBytes) {
+    return `one tensor takes ${bytesText(largestTensorBytes)} and backend ${name} holds at most ${
+      bytesText(mostTensorBytes)
+    } together`;
+  }
+  return null;
+}
+
+/** As `loadWeights` keeps it. */
+function loadedBytes(tensor: CheckpointTensor, backend: Backend): number {
+  return backend.footprint({ dtype: heldDType(tensor, backend.device), shape: tensor.shape });
 }

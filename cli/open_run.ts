@@ -1,9 +1,10 @@
-import { openBackend } from "../backends/mod.ts";
+import { type BackendName, openBackend } from "../backends/mod.ts";
 import type { Backend } from "../core/backend.ts";
 import { DsError } from "../core/errors.ts";
 import { type LoadedModel, loadOpened, type OpenedModel, openModel } from "../runtime/load.ts";
 import { DEFAULT_MODEL, FALLBACK_MODEL, findModel } from "../runtime/models.ts";
 import { pullModel } from "../runtime/pull.ts";
+import { memoryFault, planWeights } from "./memory_plan.ts";
 import type { Terminal } from "./terminal.ts";
 import { describeRuntime } from "../runtime/machine.ts";
 
@@ -16,8 +17,13 @@ export interface ModelChoice {
   readonly tokenizer: string | null;
 }
 
-export interface RunChoice extends ModelChoice {
-  readonly backend: "auto" | "cpu" | "webgpu" | "cuda" | "reference";
+export interface BackendChoice {
+  readonly backend: "auto" | BackendName;
+  /** Of backend "cpu"; null: one per processor. */
+  readonly threads: number | null;
+}
+
+export interface RunChoice extends ModelChoice, BackendChoice {
   /** Null: what the model was made for. */
   readonly context: number | null;
 }
@@ -52,6 +58,35 @@ export async function openChosen(choice: ModelChoice, terminal: Terminal): Promi
   return await openModel(name, choice.tokenizer === null ? {} : { tokenizer: choice.tokenizer });
 }
 
+/**
+ * Opens the backend a command computes on. It refuses what this machine lacks, with numbers: engines hand out memory they
+ * do not have.
+ *
+ * @throws {DsError} kind "usage" where threads are asked of a backend that has none, or "backend-unavailable"
+ */
+export async function openChosenBackend(
+  { backend: name, threads }: BackendChoice,
+  terminal: Terminal,
+): Promise<Backend> {
+  if (threads !== null && name !== "auto") requireThreads(threads, [name]);
+  const { totalMemory, cpus } = describeRuntime();
+  const backend = await openBackend(name, { memoryBytes: totalMemory, threads: threads ?? cpus });
+  if (threads !== null && backend.name !== "cpu") {
+    terminal.note(`--threads ${threads} has no part in it: backend ${backend.name} is used, not cpu`);
+  }
+  return backend;
+}
+
+/** @throws {DsError} kind "usage" where none of the backends takes a number of threads */
+export function requireThreads(threads: number, names: readonly string[]): void {
+  if (names.includes("cpu")) return;
+  throw new DsError(
+    "usage",
+    `Cannot use --threads ${threads} with backend ${names.join(", ")}: only cpu takes a number of threads; ` +
+      "leave it out or use --backend cpu",
+  );
+}
+
 /** Opens model and backend, loads the weights, runs `work`, and closes both whatever happens. */
 export async function withModel<T>(
   choice: RunChoice,
@@ -63,13 +98,16 @@ export async function withModel<T>(
   let backend: Backend | null = null;
   try {
     const context = contextOf(opened, choice.context);
-    // Engines hand out memory they do not have: the backend refuses what this machine lacks, with numbers.
-    backend = await openBackend(choice.backend, { memoryBytes: describeRuntime().totalMemory });
+    backend = await openChosenBackend(choice, terminal);
+    requireRoom(opened, backend, context);
     const bar = terminal.progress("Loading the model", opened.checkpoint.weightBytes, "bytes");
     try {
       // Room for a quick calibration too, whose use outlives this run's context.
       const positions = Math.max(context, Math.min(QUICK_TOKENS, opened.checkpoint.config.contextLength));
-      const onProgress = (done: number, total: number) => bar.update(done, total);
+      const onProgress = (done: number, total: number) => {
+        terminal.signal.throwIfAborted();
+        bar.update(done, total);
+      };
       loaded = { ...await loadOpened(opened, { backend, context: positions, onProgress }), context };
     } finally {
       bar.end();
@@ -80,6 +118,17 @@ export async function withModel<T>(
     await (loaded ?? opened.checkpoint).close();
     await backend?.close();
   }
+}
+
+/** @throws {DsError} kind "out-of-memory", before anything is loaded */
+function requireRoom({ name, checkpoint }: OpenedModel, backend: Backend, context: number): void {
+  const { weightBytes, largestTensorBytes } = planWeights(checkpoint, backend, context);
+  const fault = memoryFault("its weights", weightBytes, largestTensorBytes, backend);
+  if (fault === null) return;
+  throw new DsError(
+    "out-of-memory",
+    `Cannot load ${name}: ${fault}; use a smaller model or a file of fewer bits`,
+  );
 }
 
 /** @throws {DsError} kind "usage" where more tokens are asked for than the model was made for */

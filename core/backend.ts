@@ -35,8 +35,12 @@ export interface DeviceInfo {
   readonly name: string;
   /** Bytes the device can hold, or null where it cannot say. */
   readonly memoryBytes: number | null;
-  /** Weight types kept as they are; a loader converts any other to f32 or to one of these. */
+  /** Bytes of the largest tensor, where that is less; absent: no bound of its own. */
+  readonly mostTensorBytes?: number;
+  /** Weight types kept as they are; a loader converts any other to f32, packed ones to `otherWeights`. */
   readonly weightDtypes: readonly DType[];
+  /** What a loader makes of packed weights of a type not kept; absent: f32. "q8_0" holds them in 27% of that. */
+  readonly otherWeights?: "f32" | "q8_0";
   /** KV cache types on offer, best first. */
   readonly kvDtypes: readonly ("f32" | "f16" | "bf16")[];
 }
@@ -159,7 +163,8 @@ export interface Backend {
   footprint(spec: TensorSpec): number;
   /** Zero-filled. @throws {DsError} kind "out-of-memory", with both numbers, before the device is lost */
   alloc(spec: TensorSpec): Tensor;
-  /** Little-endian bytes in the tensor's dtype; `byteOffset` and the length must be whole rows of the last axis. */
+  /** Little-endian bytes in the tensor's dtype, copied when it returns; `byteOffset` and the length must be whole rows of
+   * the last axis. */
   upload(dst: Tensor, data: Uint8Array, byteOffset?: number): void;
   /** The bytes as of this call, after every op enqueued before it; the range as in `upload`, default all. */
   download(src: Tensor, byteOffset?: number, byteLength?: number): Promise<Uint8Array<ArrayBuffer>>;

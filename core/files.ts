@@ -10,9 +10,10 @@ export interface FileSource {
   /**
    * Exactly `length` bytes from `offset`, at most 1 GiB at once (Bun and WebGPU refuse larger buffers).
    *
+   * @param into room for them: what comes back may be a view of it, so that a file read piece by piece leaves nothing behind
    * @throws {DsError} kind "bad-data" where the file is shorter, "io" where reading fails
    */
-  read(offset: number, length: number): Promise<Uint8Array<ArrayBuffer>>;
+  read(offset: number, length: number, into?: Uint8Array<ArrayBuffer>): Promise<Uint8Array<ArrayBuffer>>;
   close(): Promise<void>;
 }
 

@@ -1,9 +1,10 @@
-import type { Backend, Tensor } from "./backend.ts";
+import type { Backend, DeviceInfo, Tensor } from "./backend.ts";
 import type { ModelConfig } from "./config.ts";
 import { bytesOf, type DType } from "./dtype.ts";
 import { badData } from "./errors.ts";
 import type { Checkpoint, CheckpointTensor } from "./formats/checkpoint.ts";
-import { decodeRows } from "./quantisation.ts";
+import { decodeRows, storedBlock, storedBytes } from "./quantisation.ts";
+import { encodeQ8_0 } from "./quantisation/encode.ts";
 import { ropeTable } from "./rope.ts";
 import { bytesOfArray } from "./tensor_io.ts";
 
@@ -40,11 +41,27 @@ export interface LoadOptions {
   readonly onProgress?: (doneBytes: number, totalBytes: number) => void;
 }
 
-/** Rows are moved in pieces of about this size: memory stays near the weights themselves. */
-const PIECE_BYTES = 32 * 2 ** 20;
+/**
+ * The type a device holds a stored weight as: vectors as f32, matrices as they are where it keeps their type, else packed ones as
+ * it asks for, and whatever is left as f32.
+ */
+export function heldDType(
+  { dtype, shape }: Pick<CheckpointTensor, "dtype" | "shape">,
+  device: DeviceInfo,
+): DType {
+  if (shape.length === 1) return "f32";
+  const kept = device.weightDtypes.find((one) => one === dtype);
+  if (kept !== undefined) return kept;
+  return storedBlock(dtype).values > 1 ? device.otherWeights ?? "f32" : "f32";
+}
+
+/** Rows are moved in pieces of about this size as f32: memory stays near the weights themselves. */
+const PIECE_BYTES = 4 * 2 ** 20;
+/** Pieces are whole multiples of so many rows where rows are that small: heads are, and what backends repack together. */
+const PIECE_ROWS = 64;
 
 /**
- * Moves a checkpoint's weights onto a backend, in the types it keeps, else as f32. Where that fails nothing stays allocated.
+ * Moves a checkpoint's weights onto a backend, in the types `heldDType` says. Where that fails nothing stays allocated.
  *
  * @throws {DsError} kind "bad-data" where a tensor is missing or has another shape than the configuration says
  */
@@ -88,6 +105,9 @@ class Loader {
   private readonly checkpoint: Checkpoint;
   private readonly onProgress: LoadOptions["onProgress"];
   private readonly owned: Tensor[] = [];
+  /** Every piece passes through it. */
+  private piece = new Uint8Array(0);
+  private floats = new Float32Array(0);
   private done = 0;
 
   constructor(backend: Backend, checkpoint: Checkpoint, onProgress: LoadOptions["onProgress"]) {
@@ -124,7 +144,7 @@ class Loader {
 
   async matrix(name: string, rows: number, columns: number): Promise<Tensor> {
     const stored = this.find(name, [rows, columns]);
-    const tensor = this.alloc(this.keptAs(stored), [rows, columns]);
+    const tensor = this.alloc(heldDType(stored, this.backend.device), [rows, columns]);
     await this.move(stored, rows, tensor, 0);
     return tensor;
   }
@@ -147,7 +167,7 @@ class Loader {
       ) last++;
       const group = stored.slice(first, last);
       const rows = group.reduce((sum, piece) => sum + piece.rows, 0);
-      const weight = this.alloc(this.keptAs(group[0].tensor), [rows, columns]);
+      const weight = this.alloc(heldDType(group[0].tensor, this.backend.device), [rows, columns]);
       const biases = hasBias ? new Float32Array(rows) : null;
       let row = 0;
       for (const piece of group) {
@@ -184,11 +204,6 @@ class Loader {
     return tensor;
   }
 
-  private keptAs(stored: CheckpointTensor): DType {
-    const offered = this.backend.device.weightDtypes;
-    return offered.find((dtype) => dtype === stored.dtype) ?? "f32";
-  }
-
   private async move(
     stored: CheckpointTensor,
     rows: number,
@@ -196,14 +211,17 @@ class Loader {
     firstRow: number,
   ): Promise<void> {
     const columns = stored.shape[stored.shape.length - 1];
-    const same = stored.dtype === target.dtype;
     const rowBytes = bytesOf(target.dtype, columns);
-    const perPiece = Math.max(1, Math.floor(PIECE_BYTES / (columns * 4)));
+    const perPiece = rowsPerPiece(columns);
+    const storedRowBytes = storedBytes(stored.dtype, columns);
+    if (this.piece.length < Math.min(perPiece, rows) * storedRowBytes) {
+      this.piece = new Uint8Array(Math.min(perPiece, rows) * storedRowBytes);
+    }
     for (let row = 0; row < rows; row += perPiece) {
       const count = Math.min(perPiece, rows - row);
-      const bytes = await stored.readRows(row, count);
-      const values = same ? bytes : bytesOfArray(this.decode(stored, bytes, count * columns));
-      this.backend.upload(target, values, (firstRow + row) * rowBytes);
+      const bytes = await stored.readRows(row, count, this.piece);
+      const held = this.converted(stored, bytes, count * columns, target.dtype);
+      this.backend.upload(target, held, (firstRow + row) * rowBytes);
       this.done += bytes.byteLength;
       this.onProgress?.(this.done, this.checkpoint.weightBytes);
     }
@@ -216,11 +234,23 @@ class Loader {
     return this.decode(stored, bytes, size);
   }
 
+  private converted(stored: CheckpointTensor, bytes: Uint8Array, count: number, dtype: DType): Uint8Array {
+    if (stored.dtype === dtype) return bytes;
+    const values = this.decode(stored, bytes, count);
+    return dtype === "q8_0" ? encodeQ8_0(values) : bytesOfArray(values);
+  }
+
   private decode(stored: CheckpointTensor, bytes: Uint8Array, count: number): Float32Array {
-    const values = new Float32Array(count);
+    if (this.floats.length < count) this.floats = new Float32Array(count);
+    const values = this.floats.subarray(0, count);
     decodeRows(stored.dtype, bytes, values);
     return values;
   }
+}
+
+function rowsPerPiece(columns: number): number {
+  const most = Math.max(1, Math.floor(PIECE_BYTES / (columns * 4)));
+  return most < PIECE_ROWS ? most : most - most % PIECE_ROWS;
 }
 
 /** Every tensor of a model, for freeing. */

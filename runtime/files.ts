@@ -20,7 +20,11 @@ class DiskFile implements FileSource {
     this.#handle = handle;
   }
 
-  read(offset: number, length: number): Promise<Uint8Array<ArrayBuffer>> {
+  read(
+    offset: number,
+    length: number,
+    into?: Uint8Array<ArrayBuffer>,
+  ): Promise<Uint8Array<ArrayBuffer>> {
     if (!Number.isSafeInteger(offset) || offset < 0) {
       throw new RangeError(
         `Cannot read ${this.name} as offset must be a non-negative integer: found ${offset}`,
@@ -32,19 +36,25 @@ class DiskFile implements FileSource {
       );
     }
     // One at a time: a runtime may carry out a positioned read as a seek followed by a read.
-    const result = this.#last.then(() => this.#readNow(offset, length));
+    const result = this.#last.then(() => this.#readNow(offset, length, into));
     this.#last = result.catch(() => {});
     return result;
   }
 
-  async #readNow(offset: number, length: number): Promise<Uint8Array<ArrayBuffer>> {
+  async #readNow(
+    offset: number,
+    length: number,
+    into: Uint8Array<ArrayBuffer> | undefined,
+  ): Promise<Uint8Array<ArrayBuffer>> {
     if (offset > this.size - length) {
       throw badData(
         this.name,
         `bytes ${offset} to ${offset + length} are needed, but the file has ${this.size}`,
       );
     }
-    const bytes = new Uint8Array(length);
+    const bytes = into !== undefined && into.length >= length
+      ? into.subarray(0, length)
+      : new Uint8Array(length);
     let done = 0;
     while (done < length) {
       let count: number;

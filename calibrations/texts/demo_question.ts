@@ -1,2 +1,2 @@
-/** Asked after `demoNovel`: the answer stands near the middle of the passage ("ORANGE MARMALADE"). */
-export const demoQuestion = "What was written on the label of the jar that Alice took from the shelf?";
+/** Asked after `demoNovel`: the answer stands near its beginning, thousands of tokens before the question. */
+export const demoQuestion = "What is the name of the house that Mr. Bingley has taken?";

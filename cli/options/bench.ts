@@ -4,7 +4,7 @@ import { map } from "@optique/core/modifiers";
 import { argument, constant } from "@optique/core/primitives";
 import type { LabelLayout } from "../../core/backend.ts";
 import type { Flags } from "./flags.ts";
-import { jsonFlag, modelFlags, NAMED_BACKENDS } from "./model.ts";
+import { jsonFlag, modelFlags, NAMED_BACKENDS, threadsFlag } from "./model.ts";
 import { count, counts, labelLayout, oneOf, path, ratio, real, someOf } from "./values.ts";
 
 export const BENCH_KINDS = ["attention", "decode", "prefill"] as const;
@@ -28,7 +28,7 @@ export interface BenchOptions {
   readonly sparsity: number;
   /** Null: the default layout of the head size. */
   readonly labels: LabelLayout | null;
-  /** Null: the backend decides. */
+  /** Of backend "cpu"; null: one per processor. */
   readonly threads: number | null;
   /** Of decode and prefill. */
   readonly model: string;
@@ -71,12 +71,7 @@ export function benchOptions(flags: Flags) {
       "Channels x bits kept per key, like 8x4+16x2.",
       "a sixteenth of f16 keys",
     ),
-    threads: flags.maybe(
-      "--threads",
-      count("N", 1, 1024),
-      "Threads of the cpu backend.",
-      "the backend's choice",
-    ),
+    threads: threadsFlag(flags),
     model: map(modelFlags(flags, "smollm2-135m").model, (model) => model ?? "smollm2-135m"),
     calibration: flags.maybe(
       "--calibration",

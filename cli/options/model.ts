@@ -1,4 +1,5 @@
 /** Flags that several commands share. */
+import { availableParallelism } from "node:os";
 import { ATTENTION_MODES } from "../../core/attention/attention.ts";
 import type { Flags } from "./flags.ts";
 import { anyText, count, labelLayout, oneOf, path, ratio, someOf } from "./values.ts";
@@ -35,7 +36,24 @@ export function modelFlags(flags: Flags, fallback: string | null) {
 }
 
 export function backendFlags(flags: Flags) {
-  return { backend: flags.value("--backend", oneOf("BACKEND", BACKENDS), "Where to compute.", "auto") };
+  return {
+    backend: flags.value(
+      "--backend",
+      oneOf("BACKEND", BACKENDS),
+      "Where to compute.",
+      "auto",
+      "auto, the best that works here",
+    ),
+    threads: threadsFlag(flags),
+  };
+}
+
+/** More than this only take turns, at the price of a stack and an engine each. */
+const MOST_THREADS_PER_PROCESSOR = 4;
+
+export function threadsFlag(flags: Flags) {
+  const most = MOST_THREADS_PER_PROCESSOR * availableParallelism();
+  return flags.maybe("--threads", count("N", 1, most), "Threads of backend cpu.", "one per processor");
 }
 
 export function kvDtypeFlag(flags: Flags) {

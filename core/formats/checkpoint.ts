@@ -26,8 +26,10 @@ export interface CheckpointTensor {
   /**
    * The stored bytes of `count` rows from row `first`. Rows of q and k come in the half-split order, whatever the file's.
    * Callers keep count · rowBytes at or below 1 GiB.
+   *
+   * @param into room for them, which may be used or not
    */
-  readRows(first: number, count: number): Promise<Uint8Array>;
+  readRows(first: number, count: number, into?: Uint8Array<ArrayBuffer>): Promise<Uint8Array>;
 }
 
 /**

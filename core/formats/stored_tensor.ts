@@ -17,7 +17,11 @@ export interface TensorPlace {
 export interface StoredTensor extends CheckpointTensor {
   readonly byteLength: number;
   /** Bytes in the file's own order. */
-  readStored(offset: number, length: number): Promise<Uint8Array<ArrayBuffer>>;
+  readStored(
+    offset: number,
+    length: number,
+    into?: Uint8Array<ArrayBuffer>,
+  ): Promise<Uint8Array<ArrayBuffer>>;
 }
 
 /**
@@ -34,17 +38,21 @@ export function storedTensor(place: TensorPlace, interleavedHeadDim: number | nu
   const byteLength = rows * rowBytes;
   const unit = isVector ? storedBytes(dtype, 1) : rowBytes;
 
-  const readStored = (at: number, length: number) => file.read(offset + at, length);
-  async function readRows(first: number, count: number): Promise<Uint8Array> {
+  const readStored: StoredTensor["readStored"] = (at, length, into) => file.read(offset + at, length, into);
+  async function readRows(
+    first: number,
+    count: number,
+    into?: Uint8Array<ArrayBuffer>,
+  ): Promise<Uint8Array> {
     const inside = Number.isSafeInteger(first) && Number.isSafeInteger(count) &&
       first >= 0 && count >= 0 && first + count <= rows;
     if (!inside) {
       throw new RangeError(`Cannot read ${count} rows from row ${first} of ${name}: it has ${rows}`);
     }
-    if (interleavedHeadDim === null) return await readStored(first * rowBytes, count * rowBytes);
+    if (interleavedHeadDim === null) return await readStored(first * rowBytes, count * rowBytes, into);
     return isVector
-      ? await readHalfSplit(readStored, unit, interleavedHeadDim, 0, count * columns)
-      : await readHalfSplit(readStored, unit, interleavedHeadDim, first, count);
+      ? await readHalfSplit(readStored, unit, interleavedHeadDim, 0, count * columns, into)
+      : await readHalfSplit(readStored, unit, interleavedHeadDim, first, count, into);
   }
   return { name, dtype, shape, byteLength, readRows, readStored };
 }
@@ -56,13 +64,16 @@ async function readHalfSplit(
   headDim: number,
   first: number,
   count: number,
+  into: Uint8Array<ArrayBuffer> | undefined,
 ): Promise<Uint8Array> {
-  const result = new Uint8Array(count * unitBytes);
+  const bytes = count * unitBytes;
+  const result = into !== undefined && into.length >= bytes ? into.subarray(0, bytes) : new Uint8Array(bytes);
+  const stored = new Uint8Array(headDim * unitBytes);
   const half = headDim / 2;
   for (let unit = first; unit < first + count;) {
     const start = unit - (unit % headDim);
     const end = Math.min(start + headDim, first + count);
-    const head = await readStored(start * unitBytes, headDim * unitBytes);
+    const head = await readStored(start * unitBytes, headDim * unitBytes, stored);
     for (; unit < end; unit++) {
       const c = unit - start;
       const from = (c < half ? 2 * c : 2 * (c - half) + 1) * unitBytes;

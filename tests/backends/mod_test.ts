@@ -2,6 +2,7 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import { BACKEND_NAMES, backendStatus, openBackend } from "../../backends/mod.ts";
 import { DsError } from "../../core/errors.ts";
+import { skip } from "../support/skip.ts";
 
 test("openBackend() opens the reference by name, its calls checked", async () => {
   const backend = await openBackend("reference");
@@ -10,9 +11,19 @@ test("openBackend() opens the reference by name, its calls checked", async () =>
   await backend.close();
 });
 
-test("openBackend() opens something on auto", async () => {
+test("openBackend() opens the best that works here on auto", async () => {
+  const best = (await backendStatus()).find(({ available }) => available)!;
   const backend = await openBackend("auto");
-  assert.ok((BACKEND_NAMES as readonly string[]).includes(backend.name));
+  assert.equal(backend.name, best.name);
+  await backend.close();
+});
+
+test("openBackend() hands the number of threads to the backend that takes one", async (t) => {
+  const cpu = (await backendStatus({ threads: 3 })).find(({ name }) => name === "cpu")!;
+  if (!cpu.available) return skip(t, cpu.reason!);
+  assert.match(cpu.device!, / 3 threads$/);
+  const backend = await openBackend("cpu", { threads: 1 });
+  assert.match(backend.device.name, / 1 thread$/);
   await backend.close();
 });
 

@@ -177,7 +177,7 @@ test("benchCommand() gives tokens per second when prefill is asked for", async (
 test("benchCommand() refuses before measuring when it cannot do what was asked", async () => {
   await refused({ heads: 5 }, "usage", /multiple of --kv-heads/);
   await refused({ labels: { wide: 16, narrow: 16 } }, "usage", /16x4\+16x2.*16/);
-  await refused({ threads: 2 }, "usage", /--threads 2/);
+  await refused({ threads: 2 }, "usage", /--threads 2 with backend reference: only cpu takes/);
   await refused({ backends: ["reference", "absent"] }, "backend-unavailable", /absent/);
   await refused(
     { contexts: [128, 2 ** 30] },

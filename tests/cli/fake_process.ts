@@ -21,10 +21,11 @@ export interface FakeOptions {
   readonly environment?: Readonly<Record<string, string>>;
   readonly stdoutIsTty?: boolean;
   readonly stderrIsTty?: boolean;
-  /** Sends a signal once so many characters came out on stdout, or after a while. */
+  /** Sends a signal once so many characters came out on stdout, stderr shows something, or after a while. */
   readonly interrupt?: {
     readonly name: "SIGINT" | "SIGTERM";
     readonly afterCharacters?: number;
+    readonly onceShown?: RegExp;
     readonly afterMs?: number;
   };
   /** Fails stdout with this system code at its first write. */
@@ -73,8 +74,11 @@ export async function ds(argv: readonly string[], options: FakeOptions = {}): Pr
     stderr: {
       isTty: options.stderrIsTty ?? false,
       columns: 100,
-      write: (text) => {
+      write(text) {
         outcome.err += text;
+        if (sent || interrupt?.onceShown?.test(outcome.err) !== true) return;
+        sent = true;
+        signal?.(interrupt.name);
       },
       drained: () => Promise.resolve(),
       onFailure: () => {},

@@ -1,4 +1,5 @@
 import assert from "node:assert/strict";
+import { availableParallelism } from "node:os";
 import { test } from "node:test";
 import { type CommandOptions, OPTIONS } from "../../cli/commands.ts";
 import type { RunOptions } from "../../cli/options/run.ts";
@@ -126,6 +127,27 @@ test("parseArguments() refuses values out of range, each with what would be righ
   assert.match(refusal(["run", "x", "y"]), /"y": ds run takes no more words/);
   assert.match(refusal(["run", "--model"]), /--model requires MODEL/);
   assert.match(refusal(["run", "--json", "--json"]), /--json/);
+});
+
+test("parseArguments() takes as many threads as processors can serve in turn wherever a model is computed", () => {
+  const most = 4 * availableParallelism();
+  for (
+    const words of [["run", "x"], ["calibrate"], ["eval", "perplexity"], ["bench", "attention"], ["plan"]]
+  ) {
+    const parsed = parse([...words, "--threads", String(most)]);
+    assert.equal(parsed.kind, "command", JSON.stringify(parsed));
+    const { options } = parsed as { options: CommandOptions };
+    assert.equal((options as { threads: number | null }).threads, most);
+    for (const value of ["0", "-1", "1.5", "many", String(most + 1)]) {
+      assert.match(
+        refusal([...words, `--threads=${value}`]),
+        new RegExp(`--threads: must be a whole number from 1 to ${most}`),
+        value,
+      );
+    }
+  }
+  assert.equal(run(["x"]).threads, null);
+  assert.equal(run(["x"], { DS_THREADS: "1" }).threads, 1);
 });
 
 test("parseArguments() refuses by name what this version does not have", () => {

@@ -13,6 +13,10 @@ test("progressLine() shows share, amounts, rate and time left", () => {
     progressLine("Reading", 0, 2000, "tokens", 0),
     "Reading [                        ]   0 %  0 of 2,000 tokens",
   );
+  assert.equal(
+    progressLine("Reading the prompt", 1024, 4403, "tokens", 4),
+    "Reading the prompt [######                  ]  23 %  1,024 of 4,403 tokens  256 tokens/s  14 s left",
+  );
   assert.equal(progressLine("Getting", 25e6, 0, "bytes", 5), "Getting  25 MB  5 MB/s");
 });
 

@@ -110,6 +110,7 @@ test("run refuses prompts it cannot use, each with its exit code", async () => {
     [["hello", "--offload"], null, 2, /this version does not have it/],
     [["hello", "--compare", "--attention", "dense"], null, 2, /dense with dense/],
     [["hello", "--labels", "16x4"], null, 2, /label/i],
+    [["hello", "--threads", "1"], null, 2, /--threads 1 with backend reference: only cpu takes/],
     [["hello", "--model", pathOf("no-model")], null, 66, /Cannot find the model/],
   ];
   for (const [argv, stdin, code, message] of cases) {
@@ -184,6 +185,22 @@ test("run stops cleanly and shows what there is when Ctrl-C comes", async () => 
   assert.ok(found.out.length < 60);
   const terminated = await ds(argv, { interrupt: { name: "SIGTERM", afterCharacters: 1 } });
   assert.equal(terminated.code, 143);
+});
+
+test("run shows how fast it reads a prompt, and stops within a chunk of it when Ctrl-C comes", async () => {
+  const prompt = "Lily and Tom went to the park to play. ".repeat(33);
+  const argv = ["run", prompt, ...TINY, "--attention", "dense", "--max-tokens", "2"];
+  const found = await ds(argv, {
+    stderrIsTty: true,
+    interrupt: { name: "SIGINT", onceShown: /Reading the prompt \[#/ },
+  });
+  assert.equal(found.code, 130, found.err);
+  assert.equal(found.out, "");
+  const shown = [...found.err.matchAll(/Reading the prompt \[[# ]+\] +(\d+) %/g)].map(([, share]) =>
+    Number(share)
+  );
+  assert.ok(shown.length >= 1 && shown.at(-1)! < 100, found.err);
+  assert.doesNotMatch(found.err, /tokens \(/);
 });
 
 test("run ends quietly when nothing reads stdout, and with 74 when the disk is full", async () => {

@@ -13,6 +13,7 @@ function multiplies({ dtype, make }: WeightKind, R: number, perChoice: boolean, 
   const experts = Int32Array.from({ length: R * chosen }, () => random.nextUint32() % E);
   return {
     name: `${dtype}, ${R} rows, x ${perChoice ? "per choice" : "shared"}, ${hasMix ? "mixed" : "apart"}`,
+    boundKey: `linearExperts ${dtype}`,
     run: async (bench) => {
       const out = bench.output("f32", hasMix ? [R, N] : [R, chosen, N]);
       const input = bench.tensor(x, perChoice ? [R, chosen, I] : [R, I]);

@@ -35,6 +35,7 @@ function multiplies({ dtype, make }: WeightKind, shape: Shape): Case {
   const as = (width: number) => (heads === 1 ? [R, width] : [R, heads, width / heads]);
   return {
     name: `${dtype} [${N}, ${I}] on ${R} rows${hasBias ? " with bias" : ""}, columns ${column} of ${columns}`,
+    boundKey: `linear ${dtype}`,
     run: async (bench) => {
       const out = bench.output("f32", as(columns));
       const weights = bench.packed(weight.bytes, [N, I], dtype);

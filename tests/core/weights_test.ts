@@ -6,9 +6,12 @@ import { badData } from "../../core/errors.ts";
 import type { Checkpoint, CheckpointTensor } from "../../core/formats/checkpoint.ts";
 import { openCheckpoint } from "../../core/formats/open.ts";
 import { Model } from "../../core/model.ts";
+import { decodeRows } from "../../core/quantisation.ts";
+import { encodeQ8_0 } from "../../core/quantisation/encode.ts";
 import { bytesOfArray, downloadFloats, encodeFloats } from "../../core/tensor_io.ts";
 import { loadWeights, tensorsOf } from "../../core/weights.ts";
 import { assertRefused } from "../support/refusals.ts";
+import { storeBlocks } from "../support/stored_blocks.ts";
 import { TINY_SIZES, tinyLlamaFiles } from "../support/tiny_llama.ts";
 import { counted, denseLogits, randomIds } from "../support/tiny_model.ts";
 
@@ -46,6 +49,18 @@ function stored(
     shape,
     readRows: (first, count) => Promise.resolve(bytes.slice(first * rowBytes, (first + count) * rowBytes)),
   };
+}
+
+function packedTensor(
+  name: string,
+  bytes: Uint8Array,
+  shape: readonly number[],
+  dtype: CheckpointTensor["dtype"],
+): CheckpointTensor {
+  const rowBytes = bytes.length / shape[0];
+  const readRows: CheckpointTensor["readRows"] = (first, count) =>
+    Promise.resolve(bytes.slice(first * rowBytes, (first + count) * rowBytes));
+  return { name, dtype, shape, readRows };
 }
 
 test("loadWeights() packs q, k, v and gate, up, and shares a tied embedding", async () => {
@@ -97,6 +112,34 @@ test("loadWeights() makes parts where types differ, and the model runs with them
   assert.deepEqual(decoded.weights.layers[0].qkv.map(({ weight }) => weight.dtype), ["f32", "f32", "f32"]);
   assert.deepEqual(await denseLogits(decoded, IDS), expected);
   await backend.close();
+});
+
+test("loadWeights() holds other packed types as q8_0 where the backend asks for it, others as f32", async () => {
+  const { checkpoint, weights } = await tinyCheckpoint();
+  const stored5 = storeBlocks("q5_0", weights.get("layers.0.down")!.slice(0, 32 * 32));
+  const values = new Float32Array(32 * 32);
+  decodeRows("q5_0", stored5, values);
+  const square = (dtype: "q5_0" | "q8_0" | "f32", bytes: Uint8Array) =>
+    packedTensor("o", bytes, [32, 32], dtype);
+  const withO = (tensor: CheckpointTensor) => changed(checkpoint, { "layers.0.o": tensor });
+  const reference = await openBackend("reference");
+  const asking = (otherWeights: "f32" | "q8_0") => {
+    const backend = Object.create(reference) as Backend;
+    return Object.assign(backend, { device: { ...reference.device, otherWeights } });
+  };
+  const logits = async (backend: Backend, tensor: CheckpointTensor, held: string) => {
+    const model = await Model.load(backend, withO(tensor), { context: 64 });
+    assert.equal(model.weights.layers[0].o[0].weight.dtype, held);
+    return denseLogits(model, IDS);
+  };
+  assert.deepEqual(
+    await logits(asking("q8_0"), square("q5_0", stored5), "q8_0"),
+    await logits(reference, square("q8_0", encodeQ8_0(values)), "q8_0"),
+  );
+  const exact = await logits(reference, square("f32", bytesOfArray(values)), "f32");
+  assert.deepEqual(await logits(asking("f32"), square("q5_0", stored5), "f32"), exact);
+  assert.deepEqual(await logits(reference, square("q5_0", stored5), "f32"), exact);
+  await reference.close();
 });
 
 test("loadWeights() adds biases, to the pieces that have one", async () => {
