@@ -1,16 +1,20 @@
 import {
+  DECAY_CONSTANTS,
   EXP_CONSTANTS,
   F16_FACTOR,
   F16_MASK,
   FIRST_FREE,
   HALF_MASKS,
+  HIGH_FIELDS_MASK,
   IMPORTANCE,
+  LOW_FIELDS_MASK,
   NIBBLES_MASK,
+  PAIR_ONES,
   POWER_CONSTANTS,
   SET_BITS,
 } from "./kernels/ops.ts";
 import { IMPORTANCE_TABLE } from "../../core/importance.ts";
-import { EXP_VALUES, MASK_VALUES, POWER_VALUES } from "./constants.ts";
+import { DECAY_VALUES, EXP_VALUES, MASK_VALUES, POWER_VALUES } from "./constants.ts";
 
 const PAGE_BYTES = 65536;
 /** A 32-bit address reaches no further. */
@@ -49,6 +53,10 @@ export class Arena {
     this.ints[NIBBLES_MASK / 4] = 0x0f0f0f0f;
     this.ints[F16_MASK / 4] = 0x8fffe000;
     this.floats[F16_FACTOR / 4] = 2 ** 112;
+    this.floats.set(DECAY_VALUES, DECAY_CONSTANTS / 4);
+    this.ints[LOW_FIELDS_MASK / 4] = 0x03030303;
+    this.ints[HIGH_FIELDS_MASK / 4] = 0x0c0c0c0c;
+    this.ints[PAIR_ONES / 4] = 0x00010001;
     this.ints.set(IMPORTANCE_TABLE, IMPORTANCE / 4);
     fillVectors(this.floats, EXP_CONSTANTS, EXP_VALUES);
     fillVectors(this.floats, POWER_CONSTANTS, POWER_VALUES);

@@ -18,6 +18,7 @@ const PLAIN: BlockVariants = { vector: DOT_PLAIN, matrix: DOT_PLAIN };
 const SATURATED = 2 * 32767;
 
 let chosen: BlockVariants | null = null;
+let fastest: number | null = null;
 
 /**
  * The relaxed i32 dot is one instruction on newer machines and five on others, where the i16 one, two instructions, wins. A
@@ -30,7 +31,7 @@ export function chooseBlockVariants(isRelaxed: boolean, queue: Queue, memory: Me
 }
 
 function choose(queue: Queue, memory: Memory): BlockVariants {
-  const dot = probe(queue, memory) === SATURATED ? DOT_RELAXED_16 : DOT_RELAXED_32;
+  const dot = relaxedDot(queue, memory);
   const variants = { vector: dot, matrix: dot };
   for (const dtype of ["q4_0", "q4_1"] as const) {
     for (const R of [1, 5]) {
@@ -40,6 +41,11 @@ function choose(queue: Queue, memory: Memory): BlockVariants {
     }
   }
   return variants;
+}
+
+/** The relaxed dot that is the faster one on this machine. */
+export function relaxedDot(queue: Queue, memory: Memory): number {
+  return fastest ??= probe(queue, memory) === SATURATED ? DOT_RELAXED_16 : DOT_RELAXED_32;
 }
 
 /** The dot of four codes 127 and four weights 255. */

@@ -33,5 +33,16 @@ export const POWER_VALUES = [
   -126,
 ];
 
+/** For `kernels/decay.ts`: least exponent, 1.5·2^23, then 2^r over |r| ≤ 1/2 from the highest power down, the error evenly spread. */
+export const DECAY_VALUES = [
+  -126,
+  1.5 * 2 ** 23,
+  0.009582700207829475,
+  0.05590687692165375,
+  0.24024103581905365,
+  0.6931241154670715,
+  1,
+];
+
 /** For `kernels/half.ts`: what a shifted f16 keeps, and the upper half of a word. */
 export const MASK_VALUES = [0x8fffe000, 0xffff0000];

@@ -1,6 +1,6 @@
 import type { LayerCache, Scores } from "../../core/backend.ts";
 import { labelChannels } from "../../core/labels.ts";
-import { QUANTISE_QUERIES, SCORE_CHUNK, SCORE_LABELS } from "./kernels/ops.ts";
+import { DOT_PLAIN, QUANTISE_QUERIES, SCORE_CHUNK, SCORE_LABELS } from "./kernels/ops.ts";
 import type { Queue } from "./queue.ts";
 import { cpu, type CpuTensor } from "./tensor.ts";
 import type { Variants } from "./variants.ts";
@@ -20,7 +20,7 @@ export function scoreLabels(
   const Hq = heads - 2 * Hk;
   const { wide, narrow } = labels.layout;
   const C = labelChannels(labels.layout);
-  const isRelaxed = variants.scores.isRelaxed ? 1 : 0;
+  const { dot } = variants.scores;
   const { arena } = cpu(labels.words);
   const codesBytes = T * Hq * C * 8;
   const kvLen = queue.rows.positions.reduce((most, position) => Math.max(most, position), 0) + 1;
@@ -37,11 +37,11 @@ export function scoreLabels(
 
   queue.begin(QUANTISE_QUERIES, arena);
   for (const value of [codes, from, channels, step, exponents, maxima]) queue.int(value);
-  for (const value of [T, Hq, Hk, d, wide, narrow, isRelaxed]) queue.int(value);
+  for (const value of [T, Hq, Hk, d, wide, narrow, dot === DOT_PLAIN ? 0 : 1]) queue.int(value);
 
   queue.begin(SCORE_LABELS, arena);
   for (const value of [out, maxima, codes, words, slots, positions, homes]) queue.int(value);
   for (const value of [T, Hq, Hk, S, wide, narrow, Math.ceil(kvLen / SCORE_CHUNK)]) queue.int(value);
-  queue.int(isRelaxed);
+  queue.int(dot);
   queue.int(codes + codesBytes);
 }

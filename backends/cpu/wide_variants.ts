@@ -1,6 +1,6 @@
 import type { DType } from "../../core/dtype.ts";
-import { probe } from "./block_variants.ts";
-import { DOT_PLAIN, DOT_RELAXED_16, DOT_RELAXED_32 } from "./kernels/ops.ts";
+import { relaxedDot } from "./block_variants.ts";
+import { DOT_PLAIN } from "./kernels/ops.ts";
 import { linearWide } from "./linear_wide.ts";
 import type { Memory } from "./memory.ts";
 import type { Queue } from "./queue.ts";
@@ -15,9 +15,6 @@ export interface WideVariants {
 
 const PLAIN: WideVariants = { rows: DOT_PLAIN, tiles: DOT_PLAIN };
 
-/** What the probe gives where dots are made of pairs that saturate at 16 bits. */
-const SATURATED = 2 * 32767;
-
 let chosen: WideVariants | null = null;
 
 /** As for blocks of 32: the dot that suits the machine, if it gives the bits of the plain kernels. */
@@ -27,7 +24,7 @@ export function chooseWideVariants(isRelaxed: boolean, queue: Queue, memory: Mem
 }
 
 function choose(queue: Queue, memory: Memory): WideVariants {
-  const dot = probe(queue, memory) === SATURATED ? DOT_RELAXED_16 : DOT_RELAXED_32;
+  const dot = relaxedDot(queue, memory);
   const variants = { rows: dot, tiles: dot };
   for (const dtype of ["q4_k", "q6_k"] as const) {
     for (const R of [1, 5]) {

@@ -22,6 +22,8 @@ interface Sequence {
 const PACKAGE: string = "node-llama-cpp";
 /** Tokens per pass of a prefill: llama.cpp's own default. */
 const BATCH = 512;
+/** Tokens of room above the measured context: a full one would be shifted, losing its oldest tokens. */
+const SPARE = 256;
 const GREEDY = { temperature: 0, yieldEogToken: true };
 /** The type numbers of a KV cache. */
 const KV_TYPES: Readonly<Record<number, string>> = { 0: "f32", 1: "f16" };
@@ -44,7 +46,7 @@ class Peer implements Engine {
     });
     const model = await llama.loadModel({ modelPath });
     const context = await model.createContext({
-      contextSize,
+      contextSize: contextSize + SPARE,
       batchSize: BATCH,
       threads: { ideal: threads, min: threads },
       flashAttention: true,

@@ -95,8 +95,6 @@ export function sumValues(command: usize): void {
   }
 }
 
-// @ts-ignore: decorator
-
 function loadValue(at: usize, type: i32): f32 {
   if (type == F16) return f32x4.extract_lane(f16ToF32(v128.load16_splat(at)), 0);
   return type == BF16 ? reinterpret<f32>(load<u16>(at) << 16) : load<f32>(at);

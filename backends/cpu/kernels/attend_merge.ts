@@ -1,3 +1,4 @@
+import { Fused } from "./fused";
 import { address, claim, int } from "./command";
 import { power4 } from "./exp";
 import { storeColumns } from "./kv_values";
@@ -50,8 +51,8 @@ export function mergeSplits(command: usize): void {
       for (let s = from; s <= end; s++) {
         const share = v128.load32_splat(maxima + <usize> s * partialBytes);
         const x = column + <usize> s * partialBytes;
-        a = f32x4.add(a, f32x4.mul(share, v128.load(x)));
-        b = f32x4.add(b, f32x4.mul(share, v128.load(x, 16)));
+        a = Fused.plus(a, share, v128.load(x));
+        b = Fused.plus(b, share, v128.load(x, 16));
       }
       a = f32x4.div(a, totals);
       b = f32x4.div(b, totals);

@@ -18,8 +18,6 @@ const SCORE_SCALE: f32 = 65536;
 const SCORES_BYTES: usize = (64 + 4) * 16;
 
 /** Query heads that share a pass over K and V: as equal as can be, four at most. */
-// @ts-ignore: decorator
-
 function groupHeads(left: i32): i32 {
   const groups = (left + 3) >> 2;
   return (left + groups - 1) / groups;

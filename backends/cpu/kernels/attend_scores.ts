@@ -1,3 +1,4 @@
+import { Fused } from "./fused";
 import { Kv, sums4 } from "./kv_values";
 
 /**
@@ -20,27 +21,27 @@ export class Scores {
         const qe = v128.load(x);
         const qo = v128.load(x, 16);
         if (isFloat<T>()) {
-          a0 = f32x4.add(a0, f32x4.mul(qe, v128.load(k0)));
-          b0 = f32x4.add(b0, f32x4.mul(qo, v128.load(k0, 16)));
-          a1 = f32x4.add(a1, f32x4.mul(qe, v128.load(k1)));
-          b1 = f32x4.add(b1, f32x4.mul(qo, v128.load(k1, 16)));
-          a2 = f32x4.add(a2, f32x4.mul(qe, v128.load(k2)));
-          b2 = f32x4.add(b2, f32x4.mul(qo, v128.load(k2, 16)));
-          a3 = f32x4.add(a3, f32x4.mul(qe, v128.load(k3)));
-          b3 = f32x4.add(b3, f32x4.mul(qo, v128.load(k3, 16)));
+          a0 = Fused.plus(a0, qe, v128.load(k0));
+          b0 = Fused.plus(b0, qo, v128.load(k0, 16));
+          a1 = Fused.plus(a1, qe, v128.load(k1));
+          b1 = Fused.plus(b1, qo, v128.load(k1, 16));
+          a2 = Fused.plus(a2, qe, v128.load(k2));
+          b2 = Fused.plus(b2, qo, v128.load(k2, 16));
+          a3 = Fused.plus(a3, qe, v128.load(k3));
+          b3 = Fused.plus(b3, qo, v128.load(k3, 16));
         } else {
           const x0 = v128.load(k0);
-          a0 = f32x4.add(a0, f32x4.mul(qe, Kv.even<T>(x0)));
-          b0 = f32x4.add(b0, f32x4.mul(qo, Kv.odd<T>(x0)));
+          a0 = Fused.plus(a0, qe, Kv.even<T>(x0));
+          b0 = Fused.plus(b0, qo, Kv.odd<T>(x0));
           const x1 = v128.load(k1);
-          a1 = f32x4.add(a1, f32x4.mul(qe, Kv.even<T>(x1)));
-          b1 = f32x4.add(b1, f32x4.mul(qo, Kv.odd<T>(x1)));
+          a1 = Fused.plus(a1, qe, Kv.even<T>(x1));
+          b1 = Fused.plus(b1, qo, Kv.odd<T>(x1));
           const x2 = v128.load(k2);
-          a2 = f32x4.add(a2, f32x4.mul(qe, Kv.even<T>(x2)));
-          b2 = f32x4.add(b2, f32x4.mul(qo, Kv.odd<T>(x2)));
+          a2 = Fused.plus(a2, qe, Kv.even<T>(x2));
+          b2 = Fused.plus(b2, qo, Kv.odd<T>(x2));
           const x3 = v128.load(k3);
-          a3 = f32x4.add(a3, f32x4.mul(qe, Kv.even<T>(x3)));
-          b3 = f32x4.add(b3, f32x4.mul(qo, Kv.odd<T>(x3)));
+          a3 = Fused.plus(a3, qe, Kv.even<T>(x3));
+          b3 = Fused.plus(b3, qo, Kv.odd<T>(x3));
         }
         k0 += sizeof<T>() << 3;
         k1 += sizeof<T>() << 3;
@@ -86,32 +87,32 @@ export class Scores {
         k0 += sizeof<T>() << 3;
         k1 += sizeof<T>() << 3;
         let w = v128.load(x);
-        a0 = f32x4.add(a0, f32x4.mul(w, e0));
-        b0 = f32x4.add(b0, f32x4.mul(w, e1));
+        a0 = Fused.plus(a0, w, e0);
+        b0 = Fused.plus(b0, w, e1);
         w = v128.load(x, 16);
-        a0 = f32x4.add(a0, f32x4.mul(w, o0));
-        b0 = f32x4.add(b0, f32x4.mul(w, o1));
+        a0 = Fused.plus(a0, w, o0);
+        b0 = Fused.plus(b0, w, o1);
         w = v128.load(x, 32);
-        a1 = f32x4.add(a1, f32x4.mul(w, e0));
-        b1 = f32x4.add(b1, f32x4.mul(w, e1));
+        a1 = Fused.plus(a1, w, e0);
+        b1 = Fused.plus(b1, w, e1);
         w = v128.load(x, 48);
-        a1 = f32x4.add(a1, f32x4.mul(w, o0));
-        b1 = f32x4.add(b1, f32x4.mul(w, o1));
+        a1 = Fused.plus(a1, w, o0);
+        b1 = Fused.plus(b1, w, o1);
         if (heads > 2) {
           w = v128.load(x, 64);
-          a2 = f32x4.add(a2, f32x4.mul(w, e0));
-          b2 = f32x4.add(b2, f32x4.mul(w, e1));
+          a2 = Fused.plus(a2, w, e0);
+          b2 = Fused.plus(b2, w, e1);
           w = v128.load(x, 80);
-          a2 = f32x4.add(a2, f32x4.mul(w, o0));
-          b2 = f32x4.add(b2, f32x4.mul(w, o1));
+          a2 = Fused.plus(a2, w, o0);
+          b2 = Fused.plus(b2, w, o1);
         }
         if (heads > 3) {
           w = v128.load(x, 96);
-          a3 = f32x4.add(a3, f32x4.mul(w, e0));
-          b3 = f32x4.add(b3, f32x4.mul(w, e1));
+          a3 = Fused.plus(a3, w, e0);
+          b3 = Fused.plus(b3, w, e1);
           w = v128.load(x, 112);
-          a3 = f32x4.add(a3, f32x4.mul(w, o0));
-          b3 = f32x4.add(b3, f32x4.mul(w, o1));
+          a3 = Fused.plus(a3, w, o0);
+          b3 = Fused.plus(b3, w, o1);
         }
       }
       if (heads < 3) a2 = a0, b2 = b0;

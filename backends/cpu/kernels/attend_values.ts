@@ -1,3 +1,4 @@
+import { Fused } from "./fused";
 import { Kv } from "./kv_values";
 
 /**
@@ -23,27 +24,27 @@ export class Values {
         let a = v128.load(to);
         let b = v128.load(to, 16);
         if (isFloat<T>()) {
-          a = f32x4.add(a, f32x4.mul(p0, v128.load(v0)));
-          b = f32x4.add(b, f32x4.mul(p0, v128.load(v0, 16)));
-          a = f32x4.add(a, f32x4.mul(p1, v128.load(v1)));
-          b = f32x4.add(b, f32x4.mul(p1, v128.load(v1, 16)));
-          a = f32x4.add(a, f32x4.mul(p2, v128.load(v2)));
-          b = f32x4.add(b, f32x4.mul(p2, v128.load(v2, 16)));
-          a = f32x4.add(a, f32x4.mul(p3, v128.load(v3)));
-          b = f32x4.add(b, f32x4.mul(p3, v128.load(v3, 16)));
+          a = Fused.plus(a, p0, v128.load(v0));
+          b = Fused.plus(b, p0, v128.load(v0, 16));
+          a = Fused.plus(a, p1, v128.load(v1));
+          b = Fused.plus(b, p1, v128.load(v1, 16));
+          a = Fused.plus(a, p2, v128.load(v2));
+          b = Fused.plus(b, p2, v128.load(v2, 16));
+          a = Fused.plus(a, p3, v128.load(v3));
+          b = Fused.plus(b, p3, v128.load(v3, 16));
         } else {
           const x0 = v128.load(v0);
-          a = f32x4.add(a, f32x4.mul(p0, Kv.even<T>(x0)));
-          b = f32x4.add(b, f32x4.mul(p0, Kv.odd<T>(x0)));
+          a = Fused.plus(a, p0, Kv.even<T>(x0));
+          b = Fused.plus(b, p0, Kv.odd<T>(x0));
           const x1 = v128.load(v1);
-          a = f32x4.add(a, f32x4.mul(p1, Kv.even<T>(x1)));
-          b = f32x4.add(b, f32x4.mul(p1, Kv.odd<T>(x1)));
+          a = Fused.plus(a, p1, Kv.even<T>(x1));
+          b = Fused.plus(b, p1, Kv.odd<T>(x1));
           const x2 = v128.load(v2);
-          a = f32x4.add(a, f32x4.mul(p2, Kv.even<T>(x2)));
-          b = f32x4.add(b, f32x4.mul(p2, Kv.odd<T>(x2)));
+          a = Fused.plus(a, p2, Kv.even<T>(x2));
+          b = Fused.plus(b, p2, Kv.odd<T>(x2));
           const x3 = v128.load(v3);
-          a = f32x4.add(a, f32x4.mul(p3, Kv.even<T>(x3)));
-          b = f32x4.add(b, f32x4.mul(p3, Kv.odd<T>(x3)));
+          a = Fused.plus(a, p3, Kv.even<T>(x3));
+          b = Fused.plus(b, p3, Kv.odd<T>(x3));
         }
         v128.store(to, a);
         v128.store(to, b, 16);
@@ -78,10 +79,10 @@ export class Values {
           const both = v128.load(v);
           even = Kv.even<T>(both), odd = Kv.odd<T>(both);
         }
-        a0 = f32x4.add(a0, f32x4.mul(w0, even));
-        b0 = f32x4.add(b0, f32x4.mul(w0, odd));
-        a1 = f32x4.add(a1, f32x4.mul(w1, even));
-        b1 = f32x4.add(b1, f32x4.mul(w1, odd));
+        a0 = Fused.plus(a0, w0, even);
+        b0 = Fused.plus(b0, w0, odd);
+        a1 = Fused.plus(a1, w1, even);
+        b1 = Fused.plus(b1, w1, odd);
         if (isFloat<T>()) {
           even = v128.load(v, 32), odd = v128.load(v, 48);
         } else {
@@ -89,10 +90,10 @@ export class Values {
           even = Kv.even<T>(both), odd = Kv.odd<T>(both);
         }
         v += stride;
-        c0 = f32x4.add(c0, f32x4.mul(w0, even));
-        d0 = f32x4.add(d0, f32x4.mul(w0, odd));
-        c1 = f32x4.add(c1, f32x4.mul(w1, even));
-        d1 = f32x4.add(d1, f32x4.mul(w1, odd));
+        c0 = Fused.plus(c0, w0, even);
+        d0 = Fused.plus(d0, w0, odd);
+        c1 = Fused.plus(c1, w1, even);
+        d1 = Fused.plus(d1, w1, odd);
       }
       v128.store(to, a0);
       v128.store(to, b0, 16);
@@ -138,20 +139,20 @@ export class Values {
         }
         v += stride;
         let w = v128.load32_splat(x);
-        a0 = f32x4.add(a0, f32x4.mul(w, even));
-        b0 = f32x4.add(b0, f32x4.mul(w, odd));
+        a0 = Fused.plus(a0, w, even);
+        b0 = Fused.plus(b0, w, odd);
         w = v128.load32_splat(x, 4);
-        a1 = f32x4.add(a1, f32x4.mul(w, even));
-        b1 = f32x4.add(b1, f32x4.mul(w, odd));
+        a1 = Fused.plus(a1, w, even);
+        b1 = Fused.plus(b1, w, odd);
         if (heads > 2) {
           w = v128.load32_splat(x, 8);
-          a2 = f32x4.add(a2, f32x4.mul(w, even));
-          b2 = f32x4.add(b2, f32x4.mul(w, odd));
+          a2 = Fused.plus(a2, w, even);
+          b2 = Fused.plus(b2, w, odd);
         }
         if (heads > 3) {
           w = v128.load32_splat(x, 12);
-          a3 = f32x4.add(a3, f32x4.mul(w, even));
-          b3 = f32x4.add(b3, f32x4.mul(w, odd));
+          a3 = Fused.plus(a3, w, even);
+          b3 = Fused.plus(b3, w, odd);
         }
       }
       v128.store(to, a0);

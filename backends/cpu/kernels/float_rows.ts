@@ -1,3 +1,4 @@
+import { Fused } from "./fused";
 import { address, claim, int } from "./command";
 import { Eight, storeSums, sums4 } from "./float_values";
 import { BF16, F16, F32 } from "./ops";
@@ -143,7 +144,7 @@ function dotFour<T>(
 }
 
 function add(sum: v128, x: v128, w: v128): v128 {
-  return f32x4.add(sum, f32x4.mul(x, w));
+  return Fused.plus(sum, x, w);
 }
 
 function addLast<T>(sum: v128, low: v128, high: v128, end: usize, rest: i32): v128 {

@@ -1,3 +1,4 @@
+import { Fused } from "./fused";
 import { address, claim, int } from "./command";
 import { paddedColumns } from "./float_rows";
 import { Eight, storeSums, sums4 } from "./float_values";
@@ -97,16 +98,16 @@ function addTwo(lanes: usize, x0: usize, x1: usize, w: usize, end: usize): void 
   while (w < end) {
     const p = v128.load(x0), q = v128.load(x1);
     const wa = v128.load(w), wb = v128.load(w, 16), wc = v128.load(w, 32), wd = v128.load(w, 48);
-    a0 = f32x4.add(a0, f32x4.mul(p, wa)), a1 = f32x4.add(a1, f32x4.mul(q, wa));
-    b0 = f32x4.add(b0, f32x4.mul(p, wb)), b1 = f32x4.add(b1, f32x4.mul(q, wb));
-    c0 = f32x4.add(c0, f32x4.mul(p, wc)), c1 = f32x4.add(c1, f32x4.mul(q, wc));
-    d0 = f32x4.add(d0, f32x4.mul(p, wd)), d1 = f32x4.add(d1, f32x4.mul(q, wd));
+    a0 = Fused.plus(a0, p, wa), a1 = Fused.plus(a1, q, wa);
+    b0 = Fused.plus(b0, p, wb), b1 = Fused.plus(b1, q, wb);
+    c0 = Fused.plus(c0, p, wc), c1 = Fused.plus(c1, q, wc);
+    d0 = Fused.plus(d0, p, wd), d1 = Fused.plus(d1, q, wd);
     const p2 = v128.load(x0, 16), q2 = v128.load(x1, 16);
     const wa2 = v128.load(w, 64), wb2 = v128.load(w, 80), wc2 = v128.load(w, 96), wd2 = v128.load(w, 112);
-    a0 = f32x4.add(a0, f32x4.mul(p2, wa2)), a1 = f32x4.add(a1, f32x4.mul(q2, wa2));
-    b0 = f32x4.add(b0, f32x4.mul(p2, wb2)), b1 = f32x4.add(b1, f32x4.mul(q2, wb2));
-    c0 = f32x4.add(c0, f32x4.mul(p2, wc2)), c1 = f32x4.add(c1, f32x4.mul(q2, wc2));
-    d0 = f32x4.add(d0, f32x4.mul(p2, wd2)), d1 = f32x4.add(d1, f32x4.mul(q2, wd2));
+    a0 = Fused.plus(a0, p2, wa2), a1 = Fused.plus(a1, q2, wa2);
+    b0 = Fused.plus(b0, p2, wb2), b1 = Fused.plus(b1, q2, wb2);
+    c0 = Fused.plus(c0, p2, wc2), c1 = Fused.plus(c1, q2, wc2);
+    d0 = Fused.plus(d0, p2, wd2), d1 = Fused.plus(d1, q2, wd2);
     x0 += 32, x1 += 32, w += 128;
   }
   v128.store(lanes, a0), v128.store(lanes, b0, 16), v128.store(lanes, c0, 32), v128.store(lanes, d0, 48);
@@ -117,10 +118,10 @@ function addOne(lanes: usize, x: usize, w: usize, end: usize): void {
   let a = v128.load(lanes), b = v128.load(lanes, 16), c = v128.load(lanes, 32), d = v128.load(lanes, 48);
   for (; w < end; w += 64) {
     const p = v128.load(x);
-    a = f32x4.add(a, f32x4.mul(p, v128.load(w)));
-    b = f32x4.add(b, f32x4.mul(p, v128.load(w, 16)));
-    c = f32x4.add(c, f32x4.mul(p, v128.load(w, 32)));
-    d = f32x4.add(d, f32x4.mul(p, v128.load(w, 48)));
+    a = Fused.plus(a, p, v128.load(w));
+    b = Fused.plus(b, p, v128.load(w, 16));
+    c = Fused.plus(c, p, v128.load(w, 32));
+    d = Fused.plus(d, p, v128.load(w, 48));
     x += 16;
   }
   v128.store(lanes, a), v128.store(lanes, b, 16), v128.store(lanes, c, 32), v128.store(lanes, d, 48);

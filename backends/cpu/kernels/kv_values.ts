@@ -35,8 +35,6 @@ export class Kv {
 }
 
 /** Four sums of four lanes each, as one vector. */
-// @ts-ignore: decorator
-
 export function sums4(a: v128, b: v128, c: v128, d: v128): v128 {
   const ab = f32x4.add(
     v128.shuffle<f32>(a, b, 0, 4, 1, 5),
@@ -52,14 +50,10 @@ export function sums4(a: v128, b: v128, c: v128, d: v128): v128 {
   );
 }
 
-// @ts-ignore: decorator
-
 export function sum1(x: v128): f32 {
   return (f32x4.extract_lane(x, 0) + f32x4.extract_lane(x, 1)) +
     (f32x4.extract_lane(x, 2) + f32x4.extract_lane(x, 3));
 }
-
-// @ts-ignore: decorator
 
 export function max1(x: v128): f32 {
   return max(

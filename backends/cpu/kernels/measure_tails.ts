@@ -56,14 +56,15 @@ export function measureTails(command: usize): void {
 }
 
 function massAt(row: usize, n: i32, largest: i32, rate: f32): f64 {
-  const z = i32x4.splat(largest - load<i32>(row + (<usize> n << 2)));
-  return <f64> f32x4.extract_lane(Decay.four(z, f32x4.splat(rate)), 0);
+  return <f64> Decay.one(largest - load<i32>(row + (<usize> n << 2)), rate);
 }
 
 /** The same sum over `count` listed tokens. */
 function massOf(row: usize, list: usize, count: i32, largest: i32, rate: f32): f64 {
   const most = i32x4.splat(largest);
   const rates = f32x4.splat(rate);
+  const k0 = Decay.constant(0), k1 = Decay.constant(1), k2 = Decay.constant(2), k3 = Decay.constant(3);
+  const k4 = Decay.constant(4), k5 = Decay.constant(5), k6 = Decay.constant(6);
   let even = f64x2.splat(0);
   let odd = even;
   let i = 0;
@@ -72,7 +73,7 @@ function massOf(row: usize, list: usize, count: i32, largest: i32, rate: f32): f
     own = v128.load_lane<u32>(row + (<usize> load<u32>(list, 4) << 2), own, 1);
     own = v128.load_lane<u32>(row + (<usize> load<u32>(list, 8) << 2), own, 2);
     own = v128.load_lane<u32>(row + (<usize> load<u32>(list, 12) << 2), own, 3);
-    const e = Decay.four(i32x4.sub(most, own), rates);
+    const e = Decay.four(i32x4.sub(most, own), rates, k0, k1, k2, k3, k4, k5, k6);
     even = f64x2.add(even, f64x2.promote_low_f32x4(e));
     odd = f64x2.add(odd, f64x2.promote_low_f32x4(v128.shuffle<i64>(e, e, 1, 1)));
   }

@@ -26,6 +26,11 @@ export const F16_FACTOR = 648;
 export const EXP_CONSTANTS = 192;
 export const POWER_CONSTANTS = 384;
 export const HALF_MASKS = 512;
+/** f32 [7]: constants of `decay.ts`; u32: 0x03030303, 0x0c0c0c0c, 0x00010001. To be splat, like those above. */
+export const DECAY_CONSTANTS = 704;
+export const LOW_FIELDS_MASK = 736;
+export const HIGH_FIELDS_MASK = 740;
+export const PAIR_ONES = 744;
 /** u32 [256]: the importance table (METHOD.md). */
 export const IMPORTANCE = 1024;
 /** u8 [256, 8]: entry m lists which of the bits 0 to 7 of m are set, ascending; the rest is 0. */

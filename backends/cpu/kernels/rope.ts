@@ -31,8 +31,6 @@ export function rope(command: usize): void {
   }
 }
 
-// @ts-ignore: decorator
-
 function rotate(x: usize, cos: usize, sin: usize, half: usize): void {
   let at: usize = 0;
   for (; at + 16 <= half; at += 16) {

@@ -40,8 +40,6 @@ export function routeExperts(command: usize): void {
   }
 }
 
-// @ts-ignore: decorator
-
 function value(x: usize, e: i32): f32 {
   return load<f32>(x + (<usize> e << 2));
 }

@@ -1,3 +1,4 @@
+import { Fused } from "./fused";
 import { Row, sumLanes } from "./row_lanes";
 
 /**
@@ -22,27 +23,27 @@ export class RowLogits {
         const qe = v128.load(x);
         const qo = v128.load(x, 16);
         if (isFloat<T>()) {
-          a0 = f32x4.add(a0, f32x4.mul(qe, v128.load(k0)));
-          b0 = f32x4.add(b0, f32x4.mul(qo, v128.load(k0, 16)));
-          a1 = f32x4.add(a1, f32x4.mul(qe, v128.load(k1)));
-          b1 = f32x4.add(b1, f32x4.mul(qo, v128.load(k1, 16)));
-          a2 = f32x4.add(a2, f32x4.mul(qe, v128.load(k2)));
-          b2 = f32x4.add(b2, f32x4.mul(qo, v128.load(k2, 16)));
-          a3 = f32x4.add(a3, f32x4.mul(qe, v128.load(k3)));
-          b3 = f32x4.add(b3, f32x4.mul(qo, v128.load(k3, 16)));
+          a0 = Fused.plus(a0, qe, v128.load(k0));
+          b0 = Fused.plus(b0, qo, v128.load(k0, 16));
+          a1 = Fused.plus(a1, qe, v128.load(k1));
+          b1 = Fused.plus(b1, qo, v128.load(k1, 16));
+          a2 = Fused.plus(a2, qe, v128.load(k2));
+          b2 = Fused.plus(b2, qo, v128.load(k2, 16));
+          a3 = Fused.plus(a3, qe, v128.load(k3));
+          b3 = Fused.plus(b3, qo, v128.load(k3, 16));
         } else {
           const x0 = v128.load(k0);
-          a0 = f32x4.add(a0, f32x4.mul(qe, Row.even<T>(x0)));
-          b0 = f32x4.add(b0, f32x4.mul(qo, Row.odd<T>(x0)));
+          a0 = Fused.plus(a0, qe, Row.even<T>(x0));
+          b0 = Fused.plus(b0, qo, Row.odd<T>(x0));
           const x1 = v128.load(k1);
-          a1 = f32x4.add(a1, f32x4.mul(qe, Row.even<T>(x1)));
-          b1 = f32x4.add(b1, f32x4.mul(qo, Row.odd<T>(x1)));
+          a1 = Fused.plus(a1, qe, Row.even<T>(x1));
+          b1 = Fused.plus(b1, qo, Row.odd<T>(x1));
           const x2 = v128.load(k2);
-          a2 = f32x4.add(a2, f32x4.mul(qe, Row.even<T>(x2)));
-          b2 = f32x4.add(b2, f32x4.mul(qo, Row.odd<T>(x2)));
+          a2 = Fused.plus(a2, qe, Row.even<T>(x2));
+          b2 = Fused.plus(b2, qo, Row.odd<T>(x2));
           const x3 = v128.load(k3);
-          a3 = f32x4.add(a3, f32x4.mul(qe, Row.even<T>(x3)));
-          b3 = f32x4.add(b3, f32x4.mul(qo, Row.odd<T>(x3)));
+          a3 = Fused.plus(a3, qe, Row.even<T>(x3));
+          b3 = Fused.plus(b3, qo, Row.odd<T>(x3));
         }
         k0 += sizeof<T>() << 3;
         k1 += sizeof<T>() << 3;
@@ -52,7 +53,7 @@ export class RowLogits {
       let sums = sumLanes(f32x4.add(a0, b0), f32x4.add(a1, b1), f32x4.add(a2, b2), f32x4.add(a3, b3));
       for (; x < end; x += 4) {
         const k = f32x4(Row.one<T>(k0), Row.one<T>(k1), Row.one<T>(k2), Row.one<T>(k3));
-        sums = f32x4.add(sums, f32x4.mul(v128.load32_splat(x), k));
+        sums = Fused.plus(sums, v128.load32_splat(x), k);
         k0 += sizeof<T>(), k1 += sizeof<T>(), k2 += sizeof<T>(), k3 += sizeof<T>();
       }
       v128.store(out, f32x4.mul(sums, f32x4.splat(unscale)));
@@ -93,35 +94,35 @@ export class RowLogits {
         k0 += sizeof<T>() << 3;
         k1 += sizeof<T>() << 3;
         let w = v128.load(x0);
-        a0 = f32x4.add(a0, f32x4.mul(w, e0));
-        b0 = f32x4.add(b0, f32x4.mul(w, e1));
+        a0 = Fused.plus(a0, w, e0);
+        b0 = Fused.plus(b0, w, e1);
         w = v128.load(x0, 16);
-        a0 = f32x4.add(a0, f32x4.mul(w, o0));
-        b0 = f32x4.add(b0, f32x4.mul(w, o1));
+        a0 = Fused.plus(a0, w, o0);
+        b0 = Fused.plus(b0, w, o1);
         let x = x0 + pitch;
         w = v128.load(x);
-        a1 = f32x4.add(a1, f32x4.mul(w, e0));
-        b1 = f32x4.add(b1, f32x4.mul(w, e1));
+        a1 = Fused.plus(a1, w, e0);
+        b1 = Fused.plus(b1, w, e1);
         w = v128.load(x, 16);
-        a1 = f32x4.add(a1, f32x4.mul(w, o0));
-        b1 = f32x4.add(b1, f32x4.mul(w, o1));
+        a1 = Fused.plus(a1, w, o0);
+        b1 = Fused.plus(b1, w, o1);
         if (heads > 2) {
           x += pitch;
           w = v128.load(x);
-          a2 = f32x4.add(a2, f32x4.mul(w, e0));
-          b2 = f32x4.add(b2, f32x4.mul(w, e1));
+          a2 = Fused.plus(a2, w, e0);
+          b2 = Fused.plus(b2, w, e1);
           w = v128.load(x, 16);
-          a2 = f32x4.add(a2, f32x4.mul(w, o0));
-          b2 = f32x4.add(b2, f32x4.mul(w, o1));
+          a2 = Fused.plus(a2, w, o0);
+          b2 = Fused.plus(b2, w, o1);
         }
         if (heads > 3) {
           x += pitch;
           w = v128.load(x);
-          a3 = f32x4.add(a3, f32x4.mul(w, e0));
-          b3 = f32x4.add(b3, f32x4.mul(w, e1));
+          a3 = Fused.plus(a3, w, e0);
+          b3 = Fused.plus(b3, w, e1);
           w = v128.load(x, 16);
-          a3 = f32x4.add(a3, f32x4.mul(w, o0));
-          b3 = f32x4.add(b3, f32x4.mul(w, o1));
+          a3 = Fused.plus(a3, w, o0);
+          b3 = Fused.plus(b3, w, o1);
         }
       }
       if (heads < 3) a2 = a0, b2 = b0;
@@ -135,8 +136,8 @@ export class RowLogits {
           load<f32>(heads > 2 ? x0 + 2 * pitch : x0),
           load<f32>(heads > 3 ? x0 + 3 * pitch : x0 + pitch),
         );
-        first = f32x4.add(first, f32x4.mul(w, f32x4.splat(Row.one<T>(k0))));
-        second = f32x4.add(second, f32x4.mul(w, f32x4.splat(Row.one<T>(k1))));
+        first = Fused.plus(first, w, f32x4.splat(Row.one<T>(k0)));
+        second = Fused.plus(second, w, f32x4.splat(Row.one<T>(k1)));
         k0 += sizeof<T>(), k1 += sizeof<T>();
       }
       v128.store(out, f32x4.mul(first, f32x4.splat(unscale)));

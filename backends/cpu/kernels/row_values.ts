@@ -1,3 +1,4 @@
+import { Fused } from "./fused";
 import { Row } from "./row_lanes";
 
 /**
@@ -42,22 +43,22 @@ export class RowValues {
         }
         if (isSummed) as = f32x4.add(as, even), bs = f32x4.add(bs, odd);
         let w = v128.load32_splat(x);
-        a0 = f32x4.add(a0, f32x4.mul(w, even));
-        b0 = f32x4.add(b0, f32x4.mul(w, odd));
+        a0 = Fused.plus(a0, w, even);
+        b0 = Fused.plus(b0, w, odd);
         if (heads > 1) {
           w = v128.load32_splat(x, 4);
-          a1 = f32x4.add(a1, f32x4.mul(w, even));
-          b1 = f32x4.add(b1, f32x4.mul(w, odd));
+          a1 = Fused.plus(a1, w, even);
+          b1 = Fused.plus(b1, w, odd);
         }
         if (heads > 2) {
           w = v128.load32_splat(x, 8);
-          a2 = f32x4.add(a2, f32x4.mul(w, even));
-          b2 = f32x4.add(b2, f32x4.mul(w, odd));
+          a2 = Fused.plus(a2, w, even);
+          b2 = Fused.plus(b2, w, odd);
         }
         if (heads > 3) {
           w = v128.load32_splat(x, 12);
-          a3 = f32x4.add(a3, f32x4.mul(w, even));
-          b3 = f32x4.add(b3, f32x4.mul(w, odd));
+          a3 = Fused.plus(a3, w, even);
+          b3 = Fused.plus(b3, w, odd);
         }
       }
       v128.store(to0, a0), v128.store(to0, b0, 16);
@@ -122,11 +123,11 @@ export class RowValues {
         }
         v0 += sizeof<T>() << 3, v1 += sizeof<T>() << 3, v2 += sizeof<T>() << 3, v3 += sizeof<T>() << 3;
         const to = total + c;
-        const ab = f32x4.add(f32x4.mul(w0, e0), f32x4.mul(w1, e1));
-        const cd = f32x4.add(f32x4.mul(w2, e2), f32x4.mul(w3, e3));
+        const ab = Fused.plus(f32x4.mul(w0, e0), w1, e1);
+        const cd = Fused.plus(f32x4.mul(w2, e2), w3, e3);
         v128.store(to, f32x4.add(v128.load(to), f32x4.add(ab, cd)));
-        const ef = f32x4.add(f32x4.mul(w0, o0), f32x4.mul(w1, o1));
-        const gh = f32x4.add(f32x4.mul(w2, o2), f32x4.mul(w3, o3));
+        const ef = Fused.plus(f32x4.mul(w0, o0), w1, o1);
+        const gh = Fused.plus(f32x4.mul(w2, o2), w3, o3);
         v128.store(to, f32x4.add(v128.load(to, 16), f32x4.add(ef, gh)), 16);
         if (isSummed) {
           const also = plain + c;

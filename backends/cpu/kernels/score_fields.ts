@@ -19,10 +19,4 @@ export class Fields {
   static high(x: v128): v128 {
     return v128.and(x, i8x16.splat(0x0c));
   }
-
-  /** a + Q·codes, four bytes to a lane; no code is above 15, so that every engine's relaxed product is exact. */
-  @inline
-  static dot(query: usize, codes: v128, a: v128): v128 {
-    return i32x4.relaxed_dot_i8x16_i7x16_add_s(v128.load(query), codes, a);
-  }
 }

@@ -1,11 +1,11 @@
 import { address, claim, int } from "./command";
 import { labelWord } from "./label_layout";
-import { SCORE_CHUNK } from "./ops";
+import { DOT_PLAIN, SCORE_CHUNK } from "./ops";
 import { Fields } from "./score_fields";
-import { scoreDefault128, scoreDefault64 } from "./score_words";
+import { scoreFourWords, scoreTwoWords } from "./score_words";
 
 /**
- * scores, maxima, codes, words, slots, positions, homes, T, Hq, Hk, S, wide, narrow, chunks, isRelaxed, room: every token's
+ * scores, maxima, codes, words, slots, positions, homes, T, Hq, Hk, S, wide, narrow, chunks, dot, room: every token's
  * Σ Q·code for the g heads of a KV head, and their maxima, which started at the least i32. `codes` is what QUANTISE_QUERIES
  * left; `room` is C·32 + 64 bytes per thread. A unit is SCORE_CHUNK tokens of one KV head of one row.
  */
@@ -24,7 +24,8 @@ export function scoreLabels(command: usize, thread: i32): void {
   const wide = int(command, 11);
   const narrow = int(command, 12);
   const chunks = int(command, 13);
-  const isRelaxed = int(command, 14) != 0;
+  const dot = int(command, 14);
+  const isRelaxed = dot != DOT_PLAIN;
   const C = wide + narrow;
   const room = address(command, 15) + <usize> thread * (<usize> (C << 5) + 64);
   const W = wide / 8 + narrow / 16;
@@ -48,9 +49,9 @@ export function scoreLabels(command: usize, thread: i32): void {
     const labels = labelWord(words, W, place + <usize> first, 0);
     const to = out + (<usize> first << 2);
     if (ASC_FEATURE_RELAXED_SIMD && isRelaxed && wide == 16 && narrow == 32) {
-      scoreDefault128(labels, whole - first, query, pitch, g, to, rowPitch);
+      scoreFourWords(dot, labels, whole - first, query, pitch, g, to, rowPitch);
     } else if (ASC_FEATURE_RELAXED_SIMD && isRelaxed && wide == 8 && narrow == 16) {
-      scoreDefault64(labels, whole - first, query, pitch, g, to, rowPitch);
+      scoreTwoWords(dot, labels, whole - first, query, pitch, g, to, rowPitch);
     } else {
       for (let n = first; n < whole; n += 16) {
         const count = min(16, whole - n);

@@ -6,8 +6,6 @@ export const F16: i32 = 1;
 export const BF16: i32 = 2;
 
 /** Four f32 values to f16 in the low halves of the lanes, ties to even; overflow gives infinity, NaN stays NaN. */
-// @ts-ignore: decorator
-
 function toF16(x: v128): v128 {
   const magnitude = v128.and(x, i32x4.splat(0x7fffffff));
   const sign = v128.and(i32x4.shr_u(x, 16), i32x4.splat(0x8000));
@@ -22,8 +20,6 @@ function toF16(x: v128): v128 {
   bits = v128.bitselect(i32x4.splat(0x7e00), bits, i32x4.gt_s(magnitude, i32x4.splat(0x7f800000)));
   return v128.or(bits, sign);
 }
-
-// @ts-ignore: decorator
 
 function halves(x: v128, type: i32): v128 {
   if (type == F16) return toF16(x);

@@ -54,19 +54,24 @@ class Weigh {
   static chunk(isAdded: bool, to: usize, from: usize, count: i32, largest: i32, rate: f32): f64 {
     const most = i32x4.splat(largest);
     const rates = f32x4.splat(rate);
+    const k0 = Decay.constant(0), k1 = Decay.constant(1), k2 = Decay.constant(2), k3 = Decay.constant(3);
+    const k4 = Decay.constant(4), k5 = Decay.constant(5), k6 = Decay.constant(6);
     const end = from + (<usize> count << 2);
     let even = f64x2.splat(0);
     let odd = even;
-    for (; from + 16 <= end; from += 16, to += 16) {
-      const e = Decay.four(i32x4.sub(most, v128.load(from)), rates);
-      v128.store(to, isAdded ? f32x4.add(v128.load(to), e) : e);
-      even = f64x2.add(even, f64x2.promote_low_f32x4(e));
-      odd = f64x2.add(odd, f64x2.promote_low_f32x4(v128.shuffle<i64>(e, e, 1, 1)));
+    for (; from + 32 <= end; from += 32, to += 32) {
+      const a = Decay.four(i32x4.sub(most, v128.load(from)), rates, k0, k1, k2, k3, k4, k5, k6);
+      const b = Decay.four(i32x4.sub(most, v128.load(from, 16)), rates, k0, k1, k2, k3, k4, k5, k6);
+      v128.store(to, isAdded ? f32x4.add(v128.load(to), a) : a);
+      v128.store(to, isAdded ? f32x4.add(v128.load(to, 16), b) : b, 16);
+      const both = f32x4.add(a, b);
+      even = f64x2.add(even, f64x2.promote_low_f32x4(both));
+      odd = f64x2.add(odd, f64x2.promote_low_f32x4(v128.shuffle<i64>(both, both, 1, 1)));
     }
     even = f64x2.add(even, odd);
     let sum = f64x2.extract_lane(even, 0) + f64x2.extract_lane(even, 1);
     for (; from < end; from += 4, to += 4) {
-      const e = f32x4.extract_lane(Decay.four(i32x4.splat(largest - load<i32>(from)), rates), 0);
+      const e = Decay.one(largest - load<i32>(from), rate);
       store<f32>(to, isAdded ? load<f32>(to) + e : e);
       sum += <f64> e;
     }
