@@ -54,7 +54,7 @@ export function selectTokens(
     batch * H * chunks * 4,
     batch * H * 4,
     queue.threads * SELECT_BINS,
-    queue.threads * pitch * 4,
+    queue.threads * pitch * 8,
   ].map(offset);
   const scratch = queue.scratch(arena, bytes);
   const [totals, weights, candidates, collected, thresholds, bins, exact] = parts.map((at) => scratch + at);

@@ -1,3 +1,4 @@
+import { Four, Three, Two } from "./heads";
 import { Fused } from "./fused";
 import { Kv, sums4 } from "./kv_values";
 
@@ -53,10 +54,8 @@ export class Scores {
     }
   }
 
-  /** Two tokens at once; `heads` is a constant wherever this is used. */
-  @inline
-  static several<T>(
-    heads: i32,
+  /** Two tokens at once; H says how many heads. */
+  static several<T, H>(
     s: usize,
     q: usize,
     keys: usize,
@@ -65,6 +64,7 @@ export class Scores {
     d: i32,
     unscale: f32,
   ): void {
+    const heads = lengthof<H>();
     const step = <usize> heads << 5;
     const end = q + <usize> (d >> 3) * step;
     const last = keys + <usize> (count - 1) * stride;
@@ -135,7 +135,7 @@ export function scores<T>(
   unscale: f32,
 ): void {
   if (heads == 1) Scores.one<T>(s, q, keys, count, stride, d, unscale);
-  else if (heads == 2) Scores.several<T>(2, s, q, keys, count, stride, d, unscale);
-  else if (heads == 3) Scores.several<T>(3, s, q, keys, count, stride, d, unscale);
-  else Scores.several<T>(4, s, q, keys, count, stride, d, unscale);
+  else if (heads == 2) Scores.several<T, Two>(s, q, keys, count, stride, d, unscale);
+  else if (heads == 3) Scores.several<T, Three>(s, q, keys, count, stride, d, unscale);
+  else Scores.several<T, Four>(s, q, keys, count, stride, d, unscale);
 }

@@ -179,14 +179,14 @@ function softmaxOf<T>(
   let z = f32x4.splat(0);
   if (heads == 1) {
     // Four tokens to a vector; those past the end repeat the last.
-    for (let n = 0; n < count; n += 4) most = f32x4.max(most, v128.load(logits + (<usize> n << 2)));
+    for (let n = 0; n < count; n += 4) most = f32x4.pmax(most, v128.load(logits + (<usize> n << 2)));
     let sum: f32 = 0;
     for (let n = begin; n < end; n++) sum += load<f32>(logits + (<usize> n << 2));
     free = f32x4.replace_lane(free, 0, sum);
-    most = f32x4.max(most, v128.shuffle<f32>(most, most, 2, 3, 0, 1));
-    most = f32x4.max(most, v128.shuffle<f32>(most, most, 1, 0, 3, 2));
+    most = f32x4.pmax(most, v128.shuffle<f32>(most, most, 2, 3, 0, 1));
+    most = f32x4.pmax(most, v128.shuffle<f32>(most, most, 1, 0, 3, 2));
     before = v128.load32_splat(state);
-    most = f32x4.max(most, before);
+    most = f32x4.pmax(most, before);
     let n = 0;
     for (; n + 4 <= count; n += 4) {
       const at = logits + (<usize> n << 2);
@@ -208,9 +208,9 @@ function softmaxOf<T>(
     z = f32x4.add(z, f32x4.splat(rest));
   } else {
     for (let i = 0; i < heads; i++) before = withLane(before, i, load<f32>(state + (<usize> i << 4)));
-    for (let n = 0; n < count; n++) most = f32x4.max(most, v128.load(logits + (<usize> n << 4)));
+    for (let n = 0; n < count; n++) most = f32x4.pmax(most, v128.load(logits + (<usize> n << 4)));
     for (let n = begin; n < end; n++) free = f32x4.add(free, v128.load(logits + (<usize> n << 4)));
-    most = f32x4.max(most, before);
+    most = f32x4.pmax(most, before);
     for (let n = 0; n < count; n++) {
       const at = logits + (<usize> n << 4);
       const e = exp4(f32x4.sub(v128.load(at), most));

@@ -1,3 +1,4 @@
+import { Four, Three, Two } from "./heads";
 import { Fused } from "./fused";
 import { Kv } from "./kv_values";
 
@@ -105,13 +106,11 @@ export class Values {
       v128.store(other, d1, 48);
       values += sizeof<T>() << 4;
     }
-    if ((d & 8) != 0) Values.several<T>(2, to, p, values, count, stride, row, 8);
+    if ((d & 8) != 0) Values.several<T, Two>(to, p, values, count, stride, row, 8);
   }
 
-  /** Eight columns at once, their sums in registers; `heads` is a constant wherever this is used. */
-  @inline
-  static several<T>(
-    heads: i32,
+  /** Eight columns at once, their sums in registers; H says how many heads. */
+  static several<T, H>(
     acc: usize,
     p: usize,
     values: usize,
@@ -120,6 +119,7 @@ export class Values {
     row: usize,
     columns: i32,
   ): void {
+    const heads = lengthof<H>();
     const end = p + (<usize> count << 4);
     for (let to = acc, last = acc + (<usize> columns << 2); to < last; to += 32) {
       const to1 = to + row, to2 = to1 + row, to3 = to2 + row;
@@ -183,6 +183,6 @@ export function addValues<T>(
 ): void {
   if (heads == 1) Values.one<T>(acc, p, values, count, stride, d);
   else if (heads == 2) Values.two<T>(acc, p, values, count, stride, d);
-  else if (heads == 3) Values.several<T>(3, acc, p, values, count, stride, <usize> d << 2, d);
-  else Values.several<T>(4, acc, p, values, count, stride, <usize> d << 2, d);
+  else if (heads == 3) Values.several<T, Three>(acc, p, values, count, stride, <usize> d << 2, d);
+  else Values.several<T, Four>(acc, p, values, count, stride, <usize> d << 2, d);
 }

@@ -2,7 +2,7 @@ import { collect } from "./candidates";
 import { address, int } from "./command";
 import { importanceOf } from "./exact_importance";
 import { SELECT_BINS, SELECT_CHUNK } from "./ops";
-import { binOfRank, clearBins, countInBins, leastOfBin, valueOfRank } from "./rank";
+import { binOfRank, clearBins, countInBins, fineBin, leastOfBin, valueOfRank } from "./rank";
 
 /**
  * How far a set's importance I (an integer, METHOD.md) lies from W = 2^24·weight, for g heads:
@@ -18,6 +18,8 @@ import { binOfRank, clearBins, countInBins, leastOfBin, valueOfRank } from "./ra
 const BELOW: f64 = 0.0011;
 const ABOVE: f64 = 0.00381;
 const UNIT: f64 = 16777216;
+/** So much f32 may round a bound. */
+const ROUNDED_UP: f64 = 1.000001;
 
 /**
  * The `wanted` most important tokens of a set from `first` below `end`, ascending: those whose weight leaves no doubt, and of
@@ -47,7 +49,8 @@ export function chooseFree(
   const multiplier = int(command, 21);
   const shift = int(command, 22);
   const bins = address(command, 23) + <usize> thread * SELECT_BINS;
-  const exact = address(command, 24) + (<usize> thread * pitch << 2);
+  const exact = address(command, 24) + (<usize> thread * pitch << 3);
+  const doubts = exact + (pitch << 2);
   const g = Hq / H;
   const head = <usize> ((int(command, 11) + set / H) * Hq + set % H * g);
   const scores = address(command, 6) + (head * <usize> S << 2);
@@ -58,67 +61,69 @@ export function chooseFree(
   for (let i: usize = 0; i < <usize> g; i++) {
     if (shift + load<i32>(exponents + (i << 2)) >= 32) isCovered = false;
   }
-  let threshold = <f64> load<f32>(address(command, 5) + (<usize> set << 2));
+  let threshold = load<f32>(address(command, 5) + (<usize> set << 2));
   let count = 0;
   for (let c = 0; c < chunks; c++) count += load<i32>(collected + (<usize> c << 2));
   let needsAll = threshold > 0 && (!isCovered || count < wanted);
-  let sure: f64 = 0;
-  let possible: f64 = 0;
+  let sure: f32 = 0;
+  let possible: f32 = 0;
   while (true) {
     if (needsAll) {
       collectAll(candidates, collected, weights, chunks, first, end);
       threshold = 0;
     }
-    const bin = binOf(candidates, collected, weights, chunks, wanted, bins);
+    const bin = binOf(candidates, collected, weights, chunks, wanted, bins, threshold, g);
     const least = leastOfBin(bin) * UNIT * (1 - BELOW) - 2 * <f64> g;
     const most = leastOfBin(bin + 1) * UNIT * (1 + ABOVE) + <f64> g;
-    sure = isCovered ? (most + 2 * <f64> g) / ((1 - BELOW) * UNIT) : Infinity;
-    possible = isCovered ? (least - <f64> g) / ((1 + ABOVE) * UNIT) : -1;
+    sure = isCovered ? <f32> ((most + 2 * <f64> g) / ((1 - BELOW) * UNIT) * ROUNDED_UP) : Infinity;
+    possible = isCovered ? <f32> ((least - <f64> g) / ((1 + ABOVE) * UNIT) / ROUNDED_UP) : -1;
     // Doubt must not reach below what was collected.
     needsAll = possible < threshold && threshold > 0;
     if (!needsAll) break;
   }
 
-  let left = wanted;
-  let doubtful = 0;
+  // What stays moves up in place, where the lists of the chunks leave room before them.
+  let kept = candidates;
+  let doubtful: usize = 0;
   for (let c = 0; c < chunks; c++) {
     let at = candidates + (<usize> (c * SELECT_CHUNK) << 2);
     const last = at + (<usize> load<i32>(collected + (<usize> c << 2)) << 2);
     for (; at < last; at += 4) {
-      const n = load<i32>(at);
-      const weight = <f64> load<f32>(weights + (<usize> n << 2));
-      if (weight > sure) {
-        left--;
-      } else if (weight >= possible) {
-        const value = importanceOf(scores, S, exponents, maxima, g, multiplier, shift, n);
-        store<u32>(exact + (<usize> doubtful << 2), value);
-        doubtful++;
+      const n = load<u32>(at);
+      const weight = load<f32>(weights + (<usize> n << 2));
+      store<u32>(kept, n);
+      const isKept = weight >= possible;
+      if (isKept && weight <= sure) {
+        store<u32>(doubts + doubtful, <u32> kept);
+        doubtful += 4;
       }
+      kept += <usize> isKept << 2;
     }
   }
-  const value = valueOfRank(exact, doubtful, left, bins);
+  for (let at: usize = 0; at < doubtful; at += 4) {
+    const n = load<i32>(load<u32>(doubts + at));
+    store<u32>(exact + at, importanceOf(scores, S, exponents, maxima, g, multiplier, shift, n));
+  }
+  const left = wanted - <i32> ((kept - candidates - doubtful) >>> 2);
+  const value = valueOfRank(exact, <i32> (doubtful >>> 2), left, bins);
   let ties = load<i32>(bins);
 
-  let next = exact;
-  for (let c = 0; c < chunks; c++) {
-    let at = candidates + (<usize> (c * SELECT_CHUNK) << 2);
-    const last = at + (<usize> load<i32>(collected + (<usize> c << 2)) << 2);
-    for (; at < last; at += 4) {
-      const n = load<i32>(at);
-      const weight = <f64> load<f32>(weights + (<usize> n << 2));
-      let isChosen = weight > sure;
-      if (!isChosen && weight >= possible) {
-        const own = load<u32>(next);
-        next += 4;
-        isChosen = own > value || (own == value && ties-- > 0);
-      }
-      if (isChosen && to < limit) {
-        store<i32>(to, n);
-        to += 4;
-      }
-    }
+  let from = candidates;
+  for (let at: usize = 0; at < doubtful; at += 4) {
+    const own = load<u32>(exact + at);
+    if (own > value || (own == value && ties-- > 0)) continue;
+    const rejected: usize = load<u32>(doubts + at);
+    to = copyPlaces(to, limit, from, rejected);
+    from = rejected + 4;
   }
-  return to;
+  return copyPlaces(to, limit, from, kept);
+}
+
+/** Copies the list from `from` below `end`, as far as there is room; returns its end. */
+function copyPlaces(to: usize, limit: usize, from: usize, end: usize): usize {
+  const bytes = min(end - from, limit - to);
+  memory.copy(to, from, bytes);
+  return to + bytes;
 }
 
 function collectAll(
@@ -137,7 +142,7 @@ function collectAll(
   }
 }
 
-/** The bin of the `wanted`-th largest weight of the candidates. */
+/** The bin of the `wanted`-th largest weight of the candidates, none of which is below `threshold` or above g. */
 function binOf(
   candidates: usize,
   collected: usize,
@@ -145,12 +150,16 @@ function binOf(
   chunks: i32,
   wanted: i32,
   bins: usize,
+  threshold: f32,
+  g: i32,
 ): i32 {
-  clearBins(bins);
+  const lowest = fineBin(reinterpret<u32>(threshold));
+  const highest = fineBin(reinterpret<u32>(<f32> g)) + 1;
+  clearBins(bins, lowest, highest);
   for (let c = 0; c < chunks; c++) {
     let at = candidates + (<usize> (c * SELECT_CHUNK) << 2);
     const last = at + (<usize> load<i32>(collected + (<usize> c << 2)) << 2);
     for (; at < last; at += 4) countInBins(bins, load<u32>(weights + (<usize> load<u32>(at) << 2)));
   }
-  return binOfRank(bins, wanted);
+  return binOfRank(bins, wanted, lowest, highest);
 }

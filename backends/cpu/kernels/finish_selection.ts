@@ -5,7 +5,7 @@ import { FreeTokens } from "./free_tokens";
 /**
  * indices, counts, weights, candidates, collected, thresholds, scores, exponents, maxima, heavyTokens, positions, firstRow,
  * rows, Hq, H, S, K, pitch, chunks, sinks, recents, multiplier, shift, bins, exact: each set's tokens, ascending, and how
- * many; never more than K. `multiplier` and `shift` are the importance scale at exponent 0; `exact` is u32 [pitch] per thread.
+ * many; never more than K. `multiplier` and `shift` are the importance scale at exponent 0; `exact` is u32 [2, pitch] per thread.
  */
 export function finishSelection(command: usize, thread: i32): void {
   const indices = address(command, 0);

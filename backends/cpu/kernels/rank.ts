@@ -1,10 +1,11 @@
 /** Bits of the least weight that is told from 0: 2^-28. Importance ends at 2^-24. */
 export const LEAST_BITS: u32 = 99 << 23;
 
-/** Bins of 1/256 of a power of two, and of whole powers behind them: up to 2^12. */
-const FINE: i32 = 10240;
+/** Bins that are added up at once in search of a rank. */
+const GROUP: i32 = 64;
 
-export function fineBin(weight: u32): u32 {
+/** Of bins of 1/256 of a power of two, the one a weight falls into: 0 to 10,239 below 2^12. */
+export function fineBin(weight: u32): i32 {
   return (max(weight, LEAST_BITS) - LEAST_BITS) >>> 15;
 }
 
@@ -13,8 +14,10 @@ export function leastOfBin(bin: i32): f64 {
   return bin == 0 ? 0 : <f64> reinterpret<f32>((<u32> bin << 15) + LEAST_BITS);
 }
 
-export function clearBins(bins: usize): void {
-  memory.fill(bins, 0, <usize> (FINE + 64) << 2);
+/** From bin `lowest` to bin `highest`, and those that `binOfRank` adds up with them. */
+export function clearBins(bins: usize, lowest: i32, highest: i32): void {
+  const first = lowest & ~(GROUP - 1);
+  memory.fill(bins + (<usize> first << 2), 0, <usize> ((highest | (GROUP - 1)) + 1 - first) << 2);
 }
 
 export function countInBins(bins: usize, weight: u32): void {
@@ -22,22 +25,21 @@ export function countInBins(bins: usize, weight: u32): void {
   store<u32>(fine, load<u32>(fine) + 1);
 }
 
-/** The bin that holds the `wanted`-th largest of what was counted; there are as many. */
-export function binOfRank(bins: usize, wanted: i32): i32 {
+/** The bin that holds the `wanted`-th largest of what was counted from `lowest` to `highest`; there are as many. */
+export function binOfRank(bins: usize, wanted: i32, lowest: i32, highest: i32): i32 {
   let left = wanted;
-  let bin = FINE;
-  // Whole powers of two, most of them empty, by sums of four.
-  while (bin > 0) {
+  let bin = (highest | (GROUP - 1)) + 1;
+  while (bin > lowest) {
     let sums = i32x4.splat(0);
-    const from = bins + (<usize> (bin - 256) << 2);
-    for (let at: usize = 0; at < 1024; at += 16) sums = i32x4.add(sums, v128.load(from + at));
+    const from = bins + (<usize> (bin - GROUP) << 2);
+    for (let at: usize = 0; at < <usize> GROUP << 2; at += 16) sums = i32x4.add(sums, v128.load(from + at));
     const inside = i32x4.extract_lane(sums, 0) + i32x4.extract_lane(sums, 1) + i32x4.extract_lane(sums, 2) +
       i32x4.extract_lane(sums, 3);
     if (inside >= left) break;
     left -= inside;
-    bin -= 256;
+    bin -= GROUP;
   }
-  while (--bin > 0) {
+  while (--bin > lowest) {
     left -= load<i32>(bins + (<usize> bin << 2));
     if (left <= 0) break;
   }

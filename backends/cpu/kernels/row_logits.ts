@@ -1,3 +1,4 @@
+import { Four, Three, Two } from "./heads";
 import { Fused } from "./fused";
 import { Row, sumLanes } from "./row_lanes";
 
@@ -60,10 +61,8 @@ export class RowLogits {
     }
   }
 
-  /** Two rows at once; `heads` is a constant wherever this is used. */
-  @inline
-  static several<T>(
-    heads: i32,
+  /** Two rows at once; H says how many heads. */
+  static several<T, H>(
     out: usize,
     q: usize,
     pitch: usize,
@@ -72,6 +71,7 @@ export class RowLogits {
     d: i32,
     unscale: f32,
   ): void {
+    const heads = lengthof<H>();
     const whole = q + (<usize> (d & ~7) << 2);
     const end = q + (<usize> d << 2);
     for (let n = 0; n < count; n += 2, rows += 8, out += 32) {
@@ -157,7 +157,7 @@ export function rowLogits<T>(
   unscale: f32,
 ): void {
   if (heads == 1) RowLogits.one<T>(out, q, rows, count, d, unscale);
-  else if (heads == 2) RowLogits.several<T>(2, out, q, pitch, rows, count, d, unscale);
-  else if (heads == 3) RowLogits.several<T>(3, out, q, pitch, rows, count, d, unscale);
-  else RowLogits.several<T>(4, out, q, pitch, rows, count, d, unscale);
+  else if (heads == 2) RowLogits.several<T, Two>(out, q, pitch, rows, count, d, unscale);
+  else if (heads == 3) RowLogits.several<T, Three>(out, q, pitch, rows, count, d, unscale);
+  else RowLogits.several<T, Four>(out, q, pitch, rows, count, d, unscale);
 }

@@ -1,16 +1,14 @@
+import { Four, No, One, Three, Two, Yes } from "./heads";
 import { Fused } from "./fused";
 import { Row } from "./row_lanes";
 
 /**
  * total [heads, `pitch` bytes] ← total + Σ weight·V over `count` rows, whose K lie where `rows` lists them and whose V lie `skip`
  * bytes further, for 1 to 4 query heads; plain ← plain + Σ V, unless it is 0. Weights as `row_logits.ts` leaves logits, 0 up to a
- * multiple of four rows; values keep the rows' order of lanes. Columns of eight, their sums in registers.
+ * multiple of four rows; values keep the rows' order of lanes. Columns of eight, their sums in registers; H says how many heads, A whether Σ V is wanted.
  */
 export class RowValues {
-  @inline
-  static columns<T>(
-    heads: i32,
-    isSummed: bool,
+  static columns<T, H, A>(
     total: usize,
     pitch: usize,
     plain: usize,
@@ -20,6 +18,8 @@ export class RowValues {
     skip: usize,
     d: i32,
   ): void {
+    const heads = lengthof<H>();
+    const isSummed = lengthof<A>() != 0;
     const end = rows + (<usize> count << 2);
     const columns = <usize> (d & ~7) << 2;
     const step: usize = heads == 1 ? 4 : 16;
@@ -82,9 +82,7 @@ export class RowValues {
   }
 
   /** One head: four rows at once, in order, the sums in memory. */
-  @inline
-  static rowByRow<T>(
-    isSummed: bool,
+  static rowByRow<T, A>(
     total: usize,
     plain: usize,
     weights: usize,
@@ -93,6 +91,7 @@ export class RowValues {
     skip: usize,
     d: i32,
   ): void {
+    const isSummed = lengthof<A>() != 0;
     const columns = <usize> (d & ~7) << 2;
     let n = 0;
     for (; n + 4 <= count; n += 4, rows += 16, weights += 16) {
@@ -138,14 +137,12 @@ export class RowValues {
         }
       }
     }
-    if (n < count) RowValues.columns<T>(1, isSummed, total, 0, plain, weights, rows, count - n, skip, d & ~7);
+    if (n < count) RowValues.columns<T, One, A>(total, 0, plain, weights, rows, count - n, skip, d & ~7);
     if ((d & 7) != 0) {
       const done = <usize> n << 2;
       const rest = columns >> 2;
       const more = skip + rest * sizeof<T>();
-      RowValues.columns<T>(
-        1,
-        isSummed,
+      RowValues.columns<T, One, A>(
         total + columns,
         0,
         plain + columns,
@@ -171,14 +168,14 @@ export function addRowValues<T>(
   d: i32,
 ): void {
   if (plain == 0) {
-    if (heads == 1) RowValues.rowByRow<T>(false, total, plain, weights, rows, count, skip, d);
-    else if (heads == 2) RowValues.columns<T>(2, false, total, pitch, plain, weights, rows, count, skip, d);
-    else if (heads == 3) RowValues.columns<T>(3, false, total, pitch, plain, weights, rows, count, skip, d);
-    else RowValues.columns<T>(4, false, total, pitch, plain, weights, rows, count, skip, d);
+    if (heads == 1) RowValues.rowByRow<T, No>(total, plain, weights, rows, count, skip, d);
+    else if (heads == 2) RowValues.columns<T, Two, No>(total, pitch, plain, weights, rows, count, skip, d);
+    else if (heads == 3) RowValues.columns<T, Three, No>(total, pitch, plain, weights, rows, count, skip, d);
+    else RowValues.columns<T, Four, No>(total, pitch, plain, weights, rows, count, skip, d);
   } else {
-    if (heads == 1) RowValues.rowByRow<T>(true, total, plain, weights, rows, count, skip, d);
-    else if (heads == 2) RowValues.columns<T>(2, true, total, pitch, plain, weights, rows, count, skip, d);
-    else if (heads == 3) RowValues.columns<T>(3, true, total, pitch, plain, weights, rows, count, skip, d);
-    else RowValues.columns<T>(4, true, total, pitch, plain, weights, rows, count, skip, d);
+    if (heads == 1) RowValues.rowByRow<T, Yes>(total, plain, weights, rows, count, skip, d);
+    else if (heads == 2) RowValues.columns<T, Two, Yes>(total, pitch, plain, weights, rows, count, skip, d);
+    else if (heads == 3) RowValues.columns<T, Three, Yes>(total, pitch, plain, weights, rows, count, skip, d);
+    else RowValues.columns<T, Four, Yes>(total, pitch, plain, weights, rows, count, skip, d);
   }
 }

@@ -1,3 +1,4 @@
+import { No, Yes } from "./heads";
 import { address, claim, float, int } from "./command";
 import { Decay } from "./decay";
 import { SELECT_CHUNK } from "./ops";
@@ -41,8 +42,8 @@ export function weighTokens(command: usize): void {
       const largest = load<i32>(maxima + (head << 2));
       const rate = Decay.rate(perUnit, load<i32>(exponents + (head << 2)));
       const total = i == 0
-        ? Weigh.chunk(false, to, from, count, largest, rate)
-        : Weigh.chunk(true, to, from, count, largest, rate);
+        ? Weigh.chunk<No>(to, from, count, largest, rate)
+        : Weigh.chunk<Yes>(to, from, count, largest, rate);
       store<f64>(totals + (<usize> ((row * Hq + q) * chunks + chunk) << 3), total);
     }
   }
@@ -50,8 +51,8 @@ export function weighTokens(command: usize): void {
 
 class Weigh {
   /** Adds one head's terms to the weights of `count` tokens, or starts them; returns their sum. */
-  @inline
-  static chunk(isAdded: bool, to: usize, from: usize, count: i32, largest: i32, rate: f32): f64 {
+  static chunk<A>(to: usize, from: usize, count: i32, largest: i32, rate: f32): f64 {
+    const isAdded = lengthof<A>() != 0;
     const most = i32x4.splat(largest);
     const rates = f32x4.splat(rate);
     const k0 = Decay.constant(0), k1 = Decay.constant(1), k2 = Decay.constant(2), k3 = Decay.constant(3);
