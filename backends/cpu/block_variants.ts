@@ -12,7 +12,7 @@ export interface BlockVariants {
   readonly matrix: number;
 }
 
-const PLAIN: BlockVariants = { vector: DOT_PLAIN, matrix: DOT_PLAIN };
+export const PLAIN: BlockVariants = { vector: DOT_PLAIN, matrix: DOT_PLAIN };
 
 /** What the probe gives where a dot is made of pairs that saturate at 16 bits: pmaddubsw and what must follow it. */
 const SATURATED = 2 * 32767;
@@ -22,8 +22,8 @@ let fastest: number | null = null;
 
 /**
  * The relaxed i32 dot is one instruction on newer machines and five on others, where the i16 one, two instructions, wins. A
- * probe tells them apart in no time, as sure as a timing would not be. An engine whose relaxed dots do not give the plain
- * kernels' bits gets these.
+ * probe tells them apart in no time, as sure as a timing would not be. An engine whose relaxed dots are not near
+ * the plain kernels' results gets these.
  */
 export function chooseBlockVariants(isRelaxed: boolean, queue: Queue, memory: Memory): BlockVariants {
   if (!isRelaxed) return PLAIN;
@@ -37,7 +37,7 @@ function choose(queue: Queue, memory: Memory): BlockVariants {
     for (const R of [1, 5]) {
       const wanted = sample(queue, memory, PLAIN, dtype, R);
       const found = sample(queue, memory, variants, dtype, R);
-      if (found.some((byte, i) => byte !== wanted[i])) return PLAIN;
+      if (!isNear(found, wanted)) return PLAIN;
     }
   }
   return variants;
@@ -64,6 +64,12 @@ export function probe(queue: Queue, memory: Memory): number {
   return found;
 }
 
+/** Whether two products differ by no more than the rounding to 16 bits. */
+function isNear(found: Float32Array, wanted: Float32Array): boolean {
+  const largest = wanted.reduce((most, value) => Math.max(most, Math.abs(value)), 0);
+  return found.every((value, i) => Math.abs(value - wanted[i]) < 1e-3 * largest);
+}
+
 /** A small product whose codes and scales take many values. */
 function sample(
   queue: Queue,
@@ -71,7 +77,7 @@ function sample(
   variants: BlockVariants,
   dtype: BlockDType,
   R: number,
-): Uint8Array {
+): Float32Array {
   const [N, I] = [11, 64];
   const weight = tensorIn(memory, dtype, [N, I]);
   const x = tensorIn(memory, "f32", [R, I]);
@@ -82,14 +88,18 @@ function sample(
   for (let at = 1; at < bytes.length; at += blockBytes) {
     bytes[at] = bytes[at + 2 * (blockBytes === 20 ? 1 : 0)] = 0x20;
   }
-  const values = Float32Array.from({ length: R * I }, (_, i) => ((i * 89) % 255) - 127);
+  // Each block has a 127, so that 8 bits hold its integers as they are.
+  const values = Float32Array.from(
+    { length: R * I },
+    (_, i) => (i % 32 === 0 ? 127 : ((i * 89) % 255) - 127),
+  );
   writeTensor(queue, weight, bytes, 0);
   writeTensor(queue, x, new Uint8Array(values.buffer), 0);
   linearBlocks(queue, variants, out, x, weight, null, 0);
   queue.flush();
   const found = readTensor(out, 0, out.byteLength);
   for (const tensor of [weight, x, out]) queue.drop(tensor);
-  return found;
+  return new Float32Array(found.slice().buffer);
 }
 
 /** Memory that does not count as the model's, which may be given as little as it likes. */

@@ -1,9 +1,17 @@
-import type { Arena } from "./arena.ts";
+import { type Arena, rounded } from "./arena.ts";
 import type { BlockVariants } from "./block_variants.ts";
 import { DOT_PLAIN, MULTIPLY_MATRIX, MULTIPLY_VECTOR, TOKENS, TOKENS_SCRATCH } from "./kernels/ops.ts";
 import { matrixBytes } from "./pack_blocks.ts";
-import { type Quantised, quantisedBytes, quantiseRows } from "./quantised.ts";
+import { quantisedBytes, quantiseRows } from "./quantised.ts";
 import type { Queue } from "./queue.ts";
+import {
+  type MatrixEntries,
+  matrixEntryBytes,
+  quantiseMatrix,
+  quantiseVector,
+  type VectorEntries,
+  vectorEntryBytes,
+} from "./residuals.ts";
 import { type CpuTensor, product } from "./tensor.ts";
 import { weightNumber } from "./weight_numbers.ts";
 
@@ -13,7 +21,10 @@ const LEAST_MATRIX_ROWS = 4;
 /** Weights that a thread takes at once: few enough to share well, enough to stream. */
 const UNIT_BYTES = 16384;
 
-/** out[r, column + n] ← Σ_i x[r, i]·weight[n, i] (+ bias[n]), x rounded to 8 bits in blocks of 32. */
+/**
+ * out[r, column + n] ← Σ_i x[r, i]·weight[n, i] (+ bias[n]), x rounded in blocks of 32: to 16 bits where products of i16 are used, as
+ * for 8-bit weights, else to 8 bits and what that leaves of outlying blocks to 8 more.
+ */
 export function linearBlocks(
   queue: Queue,
   variants: BlockVariants,
@@ -31,23 +42,89 @@ export function linearBlocks(
   const added = bias === null ? 0 : queue.read(bias, arena);
   const to = queue.write(out, arena) + 4 * column;
   const isMatrix = R >= LEAST_MATRIX_ROWS;
-  const quantised = quantisedBytes(R, I);
-  const room = isMatrix ? queue.threads * TOKENS_SCRATCH : 0;
-  const at = queue.scratch(arena, quantised + room);
-  const { vector, matrix } = variants;
-  const dot = weight.dtype === "q8_0" ? DOT_PLAIN : isMatrix ? matrix : vector;
-  const codes = quantiseRows(queue, arena, from, R, I, at, { byBlock: isMatrix, wide: dot === DOT_PLAIN });
+  const dot = dotOf(variants, weight, isMatrix);
   const outPitch = (4 * product(out.shape)) / R;
-  queue.begin(isMatrix ? MULTIPLY_MATRIX : MULTIPLY_VECTOR, arena);
-  const columnsOfX = isMatrix ? Math.ceil(R / TOKENS) : 1;
-  common(queue, { to, outPitch, tiles, weight, dot, R, N, I, columnsOfX, added, codes });
-  if (isMatrix) {
-    queue.int(at + quantised);
-  } else {
-    queue.int(0);
-    queue.int(1);
-    queue.int(0);
+  if (!isMatrix) {
+    const at = queue.scratch(arena, vectorRoom(queue, R, I));
+    const activations = vectorActivations(queue, arena, dot, from, R, I, at);
+    queue.begin(MULTIPLY_VECTOR, arena);
+    common(queue, { to, outPitch, tiles, weight, dot, R, N, I, columnsOfX: 1, added, activations });
+    for (const value of [0, 1, 0, activations.order, activations.counts]) queue.int(value);
+    return;
   }
+  const room = rounded(dot === DOT_PLAIN ? quantisedBytes(R, I) : matrixEntryBytes(R, I, queue.threads));
+  const at = queue.scratch(arena, room + queue.threads * TOKENS_SCRATCH);
+  const activations = matrixActivations(queue, arena, dot, from, R, I, at);
+  queue.begin(MULTIPLY_MATRIX, arena);
+  common(queue, {
+    to,
+    outPitch,
+    tiles,
+    weight,
+    dot,
+    R,
+    N,
+    I,
+    columnsOfX: Math.ceil(R / TOKENS),
+    added,
+    activations,
+  });
+  queue.int(at + room);
+  const { residuals } = activations;
+  if (residuals === null) {
+    for (let i = 0; i < 5; i++) queue.int(0);
+  } else {
+    for (const value of [residuals.counts, residuals.tokens, residuals.codes, residuals.scale]) {
+      queue.int(value);
+    }
+    queue.int(extraOf(weight, residuals));
+  }
+}
+
+function dotOf({ vector, matrix }: BlockVariants, weight: CpuTensor, isMatrix: boolean): number {
+  return weight.dtype === "q8_0" ? DOT_PLAIN : isMatrix ? matrix : vector;
+}
+
+/** Bytes of scratch for the activations of `linearExpertBlocks` and of few rows, whatever the dot. */
+export function vectorRoom(queue: Queue, R: number, I: number): number {
+  return rounded(Math.max(quantisedBytes(R, I), vectorEntryBytes(R, I, queue.threads)));
+}
+
+type Activations = Pick<VectorEntries, "codes" | "scale" | "scaledSum" | "centre">;
+
+function vectorActivations(
+  queue: Queue,
+  arena: Arena,
+  dot: number,
+  x: number,
+  R: number,
+  I: number,
+  at: number,
+): VectorEntries {
+  if (dot !== DOT_PLAIN) return quantiseVector(queue, arena, x, R, I, at);
+  const { codes16, ...rest } = quantiseRows(queue, arena, x, R, I, at, { fine: true });
+  return { ...rest, codes: codes16, order: 0, counts: 0 };
+}
+
+function matrixActivations(
+  queue: Queue,
+  arena: Arena,
+  dot: number,
+  x: number,
+  R: number,
+  I: number,
+  at: number,
+): Activations & { readonly residuals: MatrixEntries["residuals"] | null } {
+  if (dot !== DOT_PLAIN) return quantiseMatrix(queue, arena, x, R, I, at);
+  const { codes16, ...rest } = quantiseRows(queue, arena, x, R, I, at, { fine: true, byBlock: true });
+  return { ...rest, codes: codes16, residuals: null };
+}
+
+function extraOf(
+  weight: CpuTensor,
+  { scaledSum, centre }: Pick<Activations, "scaledSum" | "centre">,
+): number {
+  return weight.dtype === "q4_1" ? scaledSum : centre;
 }
 
 /** x of `linearExpertBlocks`. */
@@ -62,22 +139,22 @@ export interface ExpertProduct {
   readonly pairs: number;
   /** Rows of `out` for each row of x. */
   readonly perRow: number;
-  /** Address of `quantisedBytes(pairs / perRow, I)` bytes. */
+  /** Address of scratch for x: `vectorRoom` bytes for blocks of 32 values. */
   readonly room: number;
 }
 
 /** out[p] ← weight[experts[p]]·x[p / perRow] for every pair p of a row and an expert; weight [E, N, I]. */
 export function linearExpertBlocks(
   queue: Queue,
-  { vector }: BlockVariants,
+  variants: BlockVariants,
   arena: Arena,
   weight: CpuTensor,
   tiles: number,
   { out, x, experts, pairs, perRow, room }: ExpertProduct,
 ): void {
   const [, N, I] = weight.shape;
-  const dot = weight.dtype === "q8_0" ? DOT_PLAIN : vector;
-  const codes = quantiseRows(queue, arena, x, pairs / perRow, I, room, { wide: dot === DOT_PLAIN });
+  const dot = dotOf(variants, weight, false);
+  const activations = vectorActivations(queue, arena, dot, x, pairs / perRow, I, room);
   queue.begin(MULTIPLY_VECTOR, arena);
   common(queue, {
     to: out,
@@ -90,17 +167,19 @@ export function linearExpertBlocks(
     I,
     columnsOfX: pairs,
     added: 0,
-    codes,
+    activations,
   });
   queue.int(experts);
   queue.int(perRow);
   queue.int(matrixBytes(weight.dtype, N, I));
+  queue.int(activations.order);
+  queue.int(activations.counts);
 }
 
 /** The arguments that both kernels begin with. */
 function common(
   queue: Queue,
-  { to, outPitch, tiles, weight, dot, R, N, I, columnsOfX, added, codes }: {
+  { to, outPitch, tiles, weight, dot, R, N, I, columnsOfX, added, activations }: {
     readonly to: number;
     readonly outPitch: number;
     readonly tiles: number;
@@ -112,7 +191,7 @@ function common(
     /** How often the weights are gone through. */
     readonly columnsOfX: number;
     readonly added: number;
-    readonly codes: Quantised;
+    readonly activations: Activations;
   },
 ): void {
   queue.int(to);
@@ -125,9 +204,9 @@ function common(
   queue.int(I / 32);
   queue.int(runOf(matrixBytes(weight.dtype, N, I), N, columnsOfX, queue.threads));
   queue.int(added);
-  queue.int(dot === DOT_PLAIN ? codes.codes16 : codes.codes);
-  queue.int(codes.scale);
-  queue.int(weight.dtype === "q4_1" ? codes.scaledSum : codes.centre);
+  queue.int(activations.codes);
+  queue.int(activations.scale);
+  queue.int(extraOf(weight, activations));
 }
 
 /** Rows of tiles that a thread takes at once, so that every thread has as many of such units as the next. */

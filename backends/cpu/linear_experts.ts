@@ -1,10 +1,8 @@
 import { isBlockDType } from "../../core/dtype.ts";
-import { rounded } from "./arena.ts";
 import { MIX_EXPERTS } from "./kernels/ops.ts";
-import { linearExpertBlocks } from "./linear_blocks.ts";
+import { linearExpertBlocks, vectorRoom } from "./linear_blocks.ts";
 import { laidOutBytes, linearExpertFloats } from "./linear_floats.ts";
 import { linearExpertWide } from "./linear_wide.ts";
-import { quantisedBytes } from "./quantised.ts";
 import type { Queue } from "./queue.ts";
 import type { CpuTensor } from "./tensor.ts";
 import type { Variants } from "./variants.ts";
@@ -28,9 +26,7 @@ export function linearExperts(
   const [, N, I] = weight.shape;
   const pairs = R * chosen;
   const perRow = x.shape.length === 3 ? 1 : chosen;
-  const xBytes = isBlockDType(dtype)
-    ? rounded(quantisedBytes(pairs / perRow, I))
-    : laidOutBytes(pairs / perRow, I);
+  const xBytes = isBlockDType(dtype) ? vectorRoom(queue, pairs / perRow, I) : laidOutBytes(pairs / perRow, I);
   const room = queue.scratch(arena, xBytes + (mix === null ? 0 : pairs * N * 4));
   const from = queue.read(x, arena);
   const choice = queue.read(experts, arena);

@@ -1,9 +1,9 @@
 import { type Arena, rounded } from "./arena.ts";
 import { QUANTISE_ROWS } from "./kernels/ops.ts";
-import type { Queue } from "./queue.ts";
+import { ALONE_VALUES, type Queue } from "./queue.ts";
 
 /**
- * Activations x [R, I] in blocks of 32 values, each scale · code with |code| ≤ 127; I is filled up with zeros. These are
+ * Activations x [R, I] in blocks of 32 values, each scale · code with |code| ≤ 127 or 32,767; I is filled up with zeros. These are
  * addresses; block b of row r is number i = r·rowPitch + b·blockPitch of every array.
  */
 export interface Quantised {
@@ -11,7 +11,7 @@ export interface Quantised {
   readonly codes: number;
   /** The same as i16 [32], each four of them in the order 0, 2, 1, 3; 0 where not asked for. */
   readonly codes16: number;
-  /** f32 per block: max|x| / 127. */
+  /** f32 per block: max|x| / the largest code. */
   readonly scale: number;
   /** f32 per block: scale · Σ codes. */
   readonly scaledSum: number;
@@ -28,6 +28,10 @@ export interface Arrangement {
   readonly byBlock?: boolean;
   /** Whether `codes16` is filled. */
   readonly wide?: boolean;
+  /** Codes up to 32,767: `codes16` alone holds them. */
+  readonly fine?: boolean;
+  /** Address of f32 [R] for the limits that `addResiduals` needs. */
+  readonly limits?: number;
 }
 
 /** Bytes of scratch that `quantiseRows` fills. */
@@ -49,7 +53,7 @@ export function quantiseRows(
   R: number,
   I: number,
   at: number,
-  { byBlock = false, wide = false }: Arrangement = {},
+  { byBlock = false, wide = false, fine = false, limits = 0 }: Arrangement = {},
 ): Quantised {
   const perRow = Math.ceil(I / 32);
   const blocks = R * perRow;
@@ -61,7 +65,7 @@ export function quantiseRows(
   const centre = sums16 + rounded(8 * blocks);
   const quantised = {
     codes,
-    codes16: wide ? codes16 : 0,
+    codes16: wide || fine ? codes16 : 0,
     scale,
     scaledSum,
     sums16,
@@ -69,7 +73,7 @@ export function quantiseRows(
     rowPitch: byBlock ? 1 : perRow,
     blockPitch: byBlock ? R : 1,
   };
-  queue.begin(QUANTISE_ROWS, arena);
+  queue.begin(QUANTISE_ROWS, arena, R * I <= ALONE_VALUES);
   queue.int(quantised.codes);
   queue.int(quantised.codes16);
   queue.int(scale);
@@ -81,5 +85,7 @@ export function quantiseRows(
   queue.int(I);
   queue.int(quantised.rowPitch);
   queue.int(quantised.blockPitch);
+  queue.int(fine ? 32767 : 127);
+  queue.int(limits);
   return quantised;
 }

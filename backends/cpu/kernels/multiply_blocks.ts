@@ -8,9 +8,9 @@ import { finish, Tile } from "./tiles";
 
 /**
  * out, outPitch (bytes), tiles, dtype, dot, R, N, blocks, run (tile rows per unit), bias (0: none), codes (codes16 for the plain
- * dot), scale, extra (scaledSum for q4_1, centre for q4_0), experts (0: none), perRow, matrixBytes: out[r, n] ← weight[n]·x[r],
- * x quantised block after block of a row. With experts, i32 [R], row r meets the matrix experts[r], and x has a row for every
- * perRow rows of out.
+ * dot), scale, extra (scaledSum for q4_1, centre for q4_0), experts (0: none), perRow, matrixBytes, order, counts: out[r, n] ←
+ * weight[n]·x[r], x as QUANTISE_VECTOR leaves it, or where order is 0 block after block of a row. With experts, i32 [R], row r
+ * meets the matrix experts[r], and x has a row for every perRow rows of out.
  */
 export function multiplyVector(command: usize): void {
   const out = address(command, 0);
@@ -29,6 +29,8 @@ export function multiplyVector(command: usize): void {
   const experts = address(command, 13);
   const perRow = int(command, 14);
   const matrixBytes = address(command, 15);
+  const order = address(command, 16);
+  const counts = address(command, 17);
   const tileRows = (N + 7) >> 3;
   const runs = (tileRows + run - 1) / run;
   const tileRowBytes = <usize> blocks * Tile.bytes(dtype);
@@ -43,7 +45,10 @@ export function multiplyVector(command: usize): void {
     let matrix = tiles;
     if (experts != 0) matrix += <usize> load<u32>(experts + (<usize> group << 2)) * matrixBytes;
     for (let r = group * together; r < (group + 1) * together; r++) {
-      const block = <usize> (r / perRow) * <usize> blocks;
+      const row = <usize> (r / perRow);
+      const entries = order == 0 ? blocks : load<i32>(counts + (row << 2));
+      const block = order == 0 ? row * <usize> blocks : row * 2 * <usize> blocks;
+      const places = order + (block << 2);
       const to = out + <usize> r * outPitch;
       const x = codes + (block << codeShift);
       const scales = scale + (block << 2);
@@ -54,7 +59,7 @@ export function multiplyVector(command: usize): void {
         const b = bias == 0 ? <usize> 0 : bias + n;
         const rows = N - (t << 3);
         if (dtype == Q8_0) byteVector(to + n, tile, blocks, x, scales, b, rows);
-        else nibbleVector(dot, dtype == Q4_1, to + n, tile, blocks, x, scales, extras, b, rows);
+        else nibbleVector(dot, dtype == Q4_1, to + n, tile, entries, x, scales, extras, places, b, rows);
       }
     }
   }
@@ -62,7 +67,8 @@ export function multiplyVector(command: usize): void {
 
 /**
  * out, outPitch (bytes), tiles, dtype, dot, R, N, blocks, run, bias, codes, scale, extra, room (TOKENS_SCRATCH bytes for each
- * thread): as `multiplyVector` without experts, x quantised with the same block of all rows adjacent.
+ * thread), counts (0: no residuals), tokens, and codes, scale and extra of residuals: as `multiplyVector` without experts, x
+ * quantised with the same block of all rows adjacent, residuals as ADD_RESIDUALS leaves them.
  */
 export function multiplyMatrix(command: usize, thread: i32): void {
   const out = address(command, 0);
@@ -80,6 +86,9 @@ export function multiplyMatrix(command: usize, thread: i32): void {
   const extra = address(command, 12);
   const sums = address(command, 13) + <usize> thread * TOKENS_SCRATCH;
   const dots = sums + TOKENS * 32;
+  const listed = dots + TOKENS * 16;
+  const counts = address(command, 14);
+  const groups = (R + TOKENS - 1) / TOKENS;
   const tileRows = (N + 7) >> 3;
   const runs = (tileRows + run - 1) / run;
   const tileBytes = Tile.bytes(dtype);
@@ -88,7 +97,7 @@ export function multiplyMatrix(command: usize, thread: i32): void {
   const codeShift: usize = dot == DOT_PLAIN ? 6 : 5;
   const mask = v128.load32_splat(F16_MASK);
   const factor = v128.load32_splat(F16_FACTOR);
-  const units = runs * ((R + TOKENS - 1) / TOKENS);
+  const units = runs * groups;
   for (let unit = claim(command); unit < units; unit = claim(command)) {
     const from = (unit / runs) * TOKENS;
     const tokens = min(TOKENS, R - from);
@@ -131,31 +140,17 @@ export function multiplyMatrix(command: usize, thread: i32): void {
             dots,
           );
         } else {
-          const hasMin = dtype == Q4_1;
-          nibbleMatrix(
-            dot,
-            hasMin,
-            sums,
-            at,
-            Tile.upper(w, mask, factor),
-            Tile.upper(least, mask, factor),
-            tokens,
-            x,
-            scales,
-            extras,
-          );
-          nibbleMatrix(
-            dot,
-            hasMin,
-            sums + 16,
-            at + half,
-            Tile.lower(w, mask, factor),
-            Tile.lower(least, mask, factor),
-            tokens,
-            x,
-            scales,
-            extras,
-          );
+          eightRows(dot, dtype, sums, tile, tokens, x, scales, extras);
+          const few = counts == 0 ? 0 : load<i32>(counts + (<usize> (b * groups + from / TOKENS) << 2));
+          if (few > 0) {
+            const places = address(command, 15) + block;
+            for (let i = 0; i < few; i++) move(listed + (<usize> i << 5), sums + listedAt(places, i));
+            const residual = address(command, 16) + (block << 5);
+            const scale2 = address(command, 17) + (block << 2);
+            const extra2 = address(command, 18) + (block << 2);
+            eightRows(dot, dtype, listed, tile, few, residual, scale2, extra2);
+            for (let i = 0; i < few; i++) move(sums + listedAt(places, i), listed + (<usize> i << 5));
+          }
         }
         tile += tileBytes;
       }
@@ -167,4 +162,57 @@ export function multiplyMatrix(command: usize, thread: i32): void {
       }
     }
   }
+}
+
+/** The tile's rows times a block of each of `tokens` rows of activations, added to their sums. */
+function eightRows(
+  dot: i32,
+  dtype: i32,
+  sums: usize,
+  tile: usize,
+  tokens: i32,
+  codes: usize,
+  scales: usize,
+  extras: usize,
+): void {
+  const mask = v128.load32_splat(F16_MASK);
+  const factor = v128.load32_splat(F16_FACTOR);
+  const w = v128.load(tile);
+  const least = v128.load(tile, 16);
+  const at = tile + Tile.header(dtype);
+  const hasMin = dtype == Q4_1;
+  nibbleMatrix(
+    dot,
+    hasMin,
+    sums,
+    at,
+    Tile.upper(w, mask, factor),
+    Tile.upper(least, mask, factor),
+    tokens,
+    codes,
+    scales,
+    extras,
+  );
+  nibbleMatrix(
+    dot,
+    hasMin,
+    sums + 16,
+    at + 64,
+    Tile.lower(w, mask, factor),
+    Tile.lower(least, mask, factor),
+    tokens,
+    codes,
+    scales,
+    extras,
+  );
+}
+
+/** Where the sums of the i-th listed token lie. */
+function listedAt(tokens: usize, i: i32): usize {
+  return <usize> load<u8>(tokens + <usize> i) << 5;
+}
+
+function move(to: usize, from: usize): void {
+  v128.store(to, v128.load(from));
+  v128.store(to, v128.load(from, 16), 16);
 }

@@ -12,8 +12,9 @@ import {
 import { finish, Tile } from "./tiles";
 
 /**
- * Eight rows of q4_0 or q4_1 times one row of activations, whose blocks lie one after the other: `codes` is codes16 for the
- * plain dot; `extra` is scaledSum where the tiles have minima, else centre.
+ * Eight rows of q4_0 or q4_1 times one row of activations, whose blocks lie one after the other, or for the relaxed dots in
+ * entries whose block `order` tells: `codes` is codes16 for the plain dot; `extra` is scaledSum where the tiles have minima, else
+ * centre.
  */
 abstract class NibbleVector {
   @inline
@@ -21,11 +22,12 @@ abstract class NibbleVector {
     dot: i32,
     hasMin: bool,
     out: usize,
-    tile: usize,
+    tiles: usize,
     blocks: i32,
     codes: usize,
     scale: usize,
     extra: usize,
+    order: usize,
     bias: usize,
     rows: i32,
   ): void {
@@ -36,7 +38,11 @@ abstract class NibbleVector {
     const factor = v128.load32_splat(F16_FACTOR);
     let sums0 = f32x4.splat(0);
     let sums1 = f32x4.splat(0);
+    let tile = tiles;
     for (let b = 0; b < blocks; b++) {
+      if (dot != DOT_PLAIN) {
+        tile = tiles + <usize> load<u32>(order + (<usize> b << 2)) * (hasMin ? TILE_Q4_1 : TILE_Q4_0);
+      }
       const at = tile + (hasMin ? 32 : 16);
       const start = hasMin ? i32x4.splat(0) : v128.load32_splat(extra);
       let dots0 = dot == DOT_RELAXED_16 ? i32x4.splat(0) : start;
@@ -143,7 +149,7 @@ abstract class NibbleVector {
         sums0 = Tile.plus(sums0, dots0, Tile.upper(scales, halfMask, factor), x);
         sums1 = Tile.plus(sums1, dots1, Tile.lower(scales, halfMask, factor), x);
       }
-      tile += hasMin ? TILE_Q4_1 : TILE_Q4_0;
+      if (dot == DOT_PLAIN) tile += hasMin ? TILE_Q4_1 : TILE_Q4_0;
       scale += 4;
       extra += 4;
     }
@@ -158,10 +164,11 @@ function plain(
   codes: usize,
   scale: usize,
   extra: usize,
+  order: usize,
   bias: usize,
   rows: i32,
 ): void {
-  NibbleVector.eight(DOT_PLAIN, false, out, tile, blocks, codes, scale, extra, bias, rows);
+  NibbleVector.eight(DOT_PLAIN, false, out, tile, blocks, codes, scale, extra, order, bias, rows);
 }
 
 function plainWithMin(
@@ -171,10 +178,11 @@ function plainWithMin(
   codes: usize,
   scale: usize,
   extra: usize,
+  order: usize,
   bias: usize,
   rows: i32,
 ): void {
-  NibbleVector.eight(DOT_PLAIN, true, out, tile, blocks, codes, scale, extra, bias, rows);
+  NibbleVector.eight(DOT_PLAIN, true, out, tile, blocks, codes, scale, extra, order, bias, rows);
 }
 
 function relaxed16(
@@ -184,10 +192,11 @@ function relaxed16(
   codes: usize,
   scale: usize,
   extra: usize,
+  order: usize,
   bias: usize,
   rows: i32,
 ): void {
-  NibbleVector.eight(DOT_RELAXED_16, false, out, tile, blocks, codes, scale, extra, bias, rows);
+  NibbleVector.eight(DOT_RELAXED_16, false, out, tile, blocks, codes, scale, extra, order, bias, rows);
 }
 
 function relaxed16WithMin(
@@ -197,10 +206,11 @@ function relaxed16WithMin(
   codes: usize,
   scale: usize,
   extra: usize,
+  order: usize,
   bias: usize,
   rows: i32,
 ): void {
-  NibbleVector.eight(DOT_RELAXED_16, true, out, tile, blocks, codes, scale, extra, bias, rows);
+  NibbleVector.eight(DOT_RELAXED_16, true, out, tile, blocks, codes, scale, extra, order, bias, rows);
 }
 
 function relaxed32(
@@ -210,10 +220,11 @@ function relaxed32(
   codes: usize,
   scale: usize,
   extra: usize,
+  order: usize,
   bias: usize,
   rows: i32,
 ): void {
-  NibbleVector.eight(DOT_RELAXED_32, false, out, tile, blocks, codes, scale, extra, bias, rows);
+  NibbleVector.eight(DOT_RELAXED_32, false, out, tile, blocks, codes, scale, extra, order, bias, rows);
 }
 
 function relaxed32WithMin(
@@ -223,10 +234,11 @@ function relaxed32WithMin(
   codes: usize,
   scale: usize,
   extra: usize,
+  order: usize,
   bias: usize,
   rows: i32,
 ): void {
-  NibbleVector.eight(DOT_RELAXED_32, true, out, tile, blocks, codes, scale, extra, bias, rows);
+  NibbleVector.eight(DOT_RELAXED_32, true, out, tile, blocks, codes, scale, extra, order, bias, rows);
 }
 
 /** The same, `dot` and `hasMin` known only now. */
@@ -239,19 +251,20 @@ export function nibbleVector(
   codes: usize,
   scale: usize,
   extra: usize,
+  order: usize,
   bias: usize,
   rows: i32,
 ): void {
   if (ASC_FEATURE_RELAXED_SIMD) {
     if (dot == DOT_RELAXED_16) {
-      if (hasMin) return relaxed16WithMin(out, tile, blocks, codes, scale, extra, bias, rows);
-      return relaxed16(out, tile, blocks, codes, scale, extra, bias, rows);
+      if (hasMin) return relaxed16WithMin(out, tile, blocks, codes, scale, extra, order, bias, rows);
+      return relaxed16(out, tile, blocks, codes, scale, extra, order, bias, rows);
     }
     if (dot == DOT_RELAXED_32) {
-      if (hasMin) return relaxed32WithMin(out, tile, blocks, codes, scale, extra, bias, rows);
-      return relaxed32(out, tile, blocks, codes, scale, extra, bias, rows);
+      if (hasMin) return relaxed32WithMin(out, tile, blocks, codes, scale, extra, order, bias, rows);
+      return relaxed32(out, tile, blocks, codes, scale, extra, order, bias, rows);
     }
   }
-  if (hasMin) return plainWithMin(out, tile, blocks, codes, scale, extra, bias, rows);
-  plain(out, tile, blocks, codes, scale, extra, bias, rows);
+  if (hasMin) return plainWithMin(out, tile, blocks, codes, scale, extra, order, bias, rows);
+  plain(out, tile, blocks, codes, scale, extra, order, bias, rows);
 }

@@ -55,10 +55,14 @@ export const PACK_BLOCKS = 33;
 export const MULTIPLY_VECTOR = 34;
 export const MULTIPLY_MATRIX = 35;
 export const PROBE_DOT = 36;
+export const QUANTISE_VECTOR = 37;
+export const ADD_RESIDUALS = 38;
 
 /** Tokens that the matrix-matrix kernels take at once, and the bytes of scratch a thread needs for them. */
 export const TOKENS = 64;
-export const TOKENS_SCRATCH = 4096;
+export const TOKENS_SCRATCH = 5120;
+/** Bytes that QUANTISE_VECTOR and ADD_RESIDUALS work in, per thread. */
+export const RESIDUAL_ROOM = 192;
 
 /** How nibbles meet activations: in i16 products, with the relaxed i16 dot, with the relaxed i32 dot. */
 export const DOT_PLAIN = 0;

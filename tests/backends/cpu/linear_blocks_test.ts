@@ -4,8 +4,10 @@ import { DOT_PLAIN, DOT_RELAXED_16, DOT_RELAXED_32 } from "../../../backends/cpu
 import { linearBlocks } from "../../../backends/cpu/linear_blocks.ts";
 import { heldBytes, readTensor, writeTensor } from "../../../backends/cpu/transfer.ts";
 import { Random } from "../../../core/random.ts";
+import { worstError } from "../../conformance/conformance.ts";
 import { gaussians } from "../../conformance/scenario.ts";
 import { type Weight, WEIGHTS } from "../../conformance/weights.ts";
+import { assertSameBits } from "../../support/same_bits.ts";
 import { type Parts, withParts } from "./parts.ts";
 
 const KINDS = WEIGHTS.filter(({ dtype }) => dtype === "q4_0" || dtype === "q4_1" || dtype === "q8_0");
@@ -45,22 +47,31 @@ function multiply(
 
 for (const kind of KINDS) {
   const weight = kind.make(new Random(8), N * I);
-  const x = gaussians(new Random(9), R * I);
+  // An outlier in most rows, so that its block has a residual.
+  const x = gaussians(new Random(9), R * I).map((value, i) => (i % I === 40 ? 30 * value : value));
 
-  test(`${kind.dtype}: the same bits from every kernel, on 1 thread and 3`, async () => {
-    const found: { readonly of: string; readonly bits: Uint8Array }[] = [];
+  test(`${kind.dtype}: the same bits from kernels of the same rounding, on 1 thread and 3`, async () => {
+    const found: { readonly of: string; readonly bits: Uint8Array; readonly isPlain: boolean }[] = [];
     for (const threads of [1, 3]) {
       for (const relaxed of [false, true]) {
         await withParts(threads, relaxed, (parts) => {
           const dots = parts.isRelaxed ? [DOT_PLAIN, DOT_RELAXED_16, DOT_RELAXED_32] : [DOT_PLAIN];
           for (const dot of dots) {
             const of = `${threads} threads, relaxed ${parts.isRelaxed}, dot ${dot}`;
-            found.push({ of, bits: multiply(parts, dot, kind, weight, x) });
+            found.push({ of, bits: multiply(parts, dot, kind, weight, x), isPlain: dot === DOT_PLAIN });
           }
         });
       }
     }
-    for (const { of, bits } of found) assert.deepEqual(bits, found[0].bits, of);
+    const plain = new Float32Array(found[0].bits.slice().buffer);
+    const relaxed = found.find(({ isPlain }) => !isPlain) ?? found[0];
+    for (const { of, bits, isPlain } of found) {
+      const wanted = isPlain ? found[0] : relaxed;
+      assertSameBits(new Float32Array(bits.slice().buffer), new Float32Array(wanted.bits.slice().buffer), of);
+    }
+    // Without residuals it is 1.1e-2 to 1.6e-2.
+    const error = worstError(new Float32Array(relaxed.bits.slice().buffer), plain).error;
+    assert.ok(error < 3e-3, `${error}`);
   });
 
   test(`${kind.dtype}: a row's bits do not depend on how many rows there are`, () =>
