@@ -8,7 +8,7 @@ import {
   ROWS_F32,
   SELECTED_RUN,
 } from "./kernels/ops.ts";
-import type { Queue } from "./queue.ts";
+import { ALONE_VALUES, type Queue } from "./queue.ts";
 import { cpu, type CpuTensor } from "./tensor.ts";
 
 /** Rows are taken in batches whose runs fit these bytes, or one at a time. */
@@ -67,7 +67,7 @@ export function attendSelected(
     queue.float(scale);
     for (const value of [sinks, recents, dtype]) queue.int(value);
 
-    queue.begin(MERGE_RUNS, arena);
+    queue.begin(MERGE_RUNS, arena, rows * Hq * d * perSet <= ALONE_VALUES);
     for (const value of [to, runs, valueSums, indices, counts, tailMass]) queue.int(value);
     for (const value of [exponents, maxima, slots, positions, first, rows]) queue.int(value);
     for (const value of [Hq, Hk, H, d, K, perSet, entries, sinks, recents, dtype]) queue.int(value);

@@ -5,6 +5,9 @@ import type { Queue } from "./queue.ts";
 import { cpu, type CpuTensor } from "./tensor.ts";
 import type { Variants } from "./variants.ts";
 
+/** Codes that one thread makes in less time than two barriers take. */
+const ALONE_CODES = 512;
+
 /** score[n] = Σ_c Q_c·code[n, c] for the kvLen tokens of every row, with each head's exponent and largest score. */
 export function scoreLabels(
   queue: Queue,
@@ -35,7 +38,7 @@ export function scoreLabels(
   const { slots, positions, homes } = queue.rowsIn(arena);
   const codes = queue.scratch(arena, codesBytes + queue.threads * (C * 32 + 64));
 
-  queue.begin(QUANTISE_QUERIES, arena);
+  queue.begin(QUANTISE_QUERIES, arena, T * Hq * C <= ALONE_CODES);
   for (const value of [codes, from, channels, step, exponents, maxima]) queue.int(value);
   for (const value of [T, Hq, Hk, d, wide, narrow, dot === DOT_PLAIN ? 0 : 1]) queue.int(value);
 

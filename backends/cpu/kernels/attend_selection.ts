@@ -1,6 +1,6 @@
 import { address, claim, float, int } from "./command";
-import { exp4 } from "./exp";
-import { ATTEND_ROOM, SELECTED_RUN } from "./ops";
+import { power4 } from "./exp";
+import { ATTEND_ROOM, EXP_CONSTANTS, SELECTED_RUN } from "./ops";
 import { F16_HALF_SCALE } from "./row_lanes";
 import { rowLogits } from "./row_logits";
 import { addRowValues } from "./row_values";
@@ -190,14 +190,14 @@ function softmaxOf<T>(
     let n = 0;
     for (; n + 4 <= count; n += 4) {
       const at = logits + (<usize> n << 2);
-      const e = exp4(f32x4.sub(v128.load(at), most));
+      const e = weightOf(v128.load(at), most);
       z = f32x4.add(z, e);
       v128.store(at, f32x4.mul(e, raise));
     }
     let rest: f32 = 0;
     if (n < count) {
       const at = logits + (<usize> n << 2);
-      const e = exp4(f32x4.sub(v128.load(at), most));
+      const e = weightOf(v128.load(at), most);
       rest = f32x4.extract_lane(e, 0);
       if (n + 1 < count) rest += f32x4.extract_lane(e, 1);
       if (n + 2 < count) rest += f32x4.extract_lane(e, 2);
@@ -213,12 +213,12 @@ function softmaxOf<T>(
     most = f32x4.pmax(most, before);
     for (let n = 0; n < count; n++) {
       const at = logits + (<usize> n << 4);
-      const e = exp4(f32x4.sub(v128.load(at), most));
+      const e = weightOf(v128.load(at), most);
       z = f32x4.add(z, e);
       v128.store(at, f32x4.mul(e, raise));
     }
   }
-  const shrink = exp4(f32x4.sub(before, most));
+  const shrink = weightOf(before, most);
   for (let i = 0; i < heads; i++) {
     const head = state + (<usize> i << 4);
     const factor = lane(shrink, i);
@@ -232,6 +232,11 @@ function softmaxOf<T>(
     store<f32>(head, load<f32>(head, 4) * factor + lane(z, i), 4);
     store<f32>(head, load<f32>(head, 8) + lane(free, i), 8);
   }
+}
+
+/** e^(logit - most); the first of exp's constants is log2(e). */
+function weightOf(logit: v128, most: v128): v128 {
+  return power4(f32x4.mul(f32x4.sub(logit, most), v128.load(EXP_CONSTANTS)));
 }
 
 function lane(x: v128, i: i32): f32 {

@@ -40,7 +40,7 @@ export function swiglu(command: usize): void {
       const at = <usize> f << 2;
       const x = v128.load(gate + at);
       // e^-x, kept below what overflows: the quotient is 0 to f32 either way.
-      const e = exp4(f32x4.min(f32x4.neg(x), f32x4.splat(87)));
+      const e = exp4(f32x4.pmin(f32x4.neg(x), f32x4.splat(87)));
       v128.store(target + at, f32x4.mul(f32x4.div(x, f32x4.add(one, e)), v128.load(up + at)));
     }
     for (; f < F; f++) {
