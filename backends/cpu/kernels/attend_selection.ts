@@ -113,7 +113,8 @@ function attendRun<T>(
 
   for (let n = 0; n < count; n += BLOCK) {
     const here = min(BLOCK, count - n);
-    for (let j = 0; j < (here + 3 & ~3); j++) {
+    const listed = here + 7 & ~7;
+    for (let j = 0; j < listed; j++) {
       const place = n + min(j, here - 1);
       const token = load<i32>(list + (<usize> place << 2));
       const at = token == position
@@ -123,7 +124,7 @@ function attendRun<T>(
         : queued + <usize> place * rowBytes;
       store<u32>(where + (<usize> j << 2), <u32> at);
     }
-    touchRows(where, here, rowBytes, room);
+    touchRows(where, listed, rowBytes, room);
     for (let i = 0; i < g; i += 4) {
       const heads = min(4, g - i);
       const sums = total + <usize> i * pitch;
