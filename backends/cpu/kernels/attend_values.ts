@@ -1,4 +1,4 @@
-import { Four, Three, Two } from "./heads";
+import { Four, Three, Two } from "./type_numbers";
 import { Fused } from "./fused";
 import { Kv } from "./kv_values";
 

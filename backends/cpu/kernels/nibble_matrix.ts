@@ -1,17 +1,15 @@
 import { Nibbles } from "./nibbles";
 import { DOT_RELAXED_16, DOT_RELAXED_32, NIBBLES_MASK } from "./ops";
 import { Tile } from "./tiles";
+import { No, One, Two, Yes } from "./type_numbers";
 
 /**
  * Adds 4 rows and 32 columns of nibbles, at `at`, times a block of each of `tokens` rows of activations to their sums, 32 bytes
- * apart; the weights stay in registers, the tokens stream by, two in a turn. `least` counts where hasMin; `extra` as in
+ * apart; the weights stay in registers, the tokens stream by, two in a turn. `least` counts where there are minima (M); D is the dot; `extra` as in
  * `nibbleVector`.
  */
 abstract class NibbleMatrix {
-  @inline
-  static four(
-    dot: i32,
-    hasMin: bool,
+  static four<D, M>(
     sums: usize,
     at: usize,
     scales: v128,
@@ -21,6 +19,8 @@ abstract class NibbleMatrix {
     scale: usize,
     extra: usize,
   ): void {
+    const dot = lengthof<D>();
+    const hasMin = lengthof<M>() != 0;
     const mask = v128.load32_splat(NIBBLES_MASK);
     const p0 = v128.load(at), p1 = v128.load(at, 16), p2 = v128.load(at, 32), p3 = v128.load(at, 48);
     const w0 = Nibbles.low(p0, mask),
@@ -92,58 +92,6 @@ abstract class NibbleMatrix {
   }
 }
 
-function relaxed16(
-  sums: usize,
-  at: usize,
-  scales: v128,
-  least: v128,
-  tokens: i32,
-  codes: usize,
-  scale: usize,
-  extra: usize,
-): void {
-  NibbleMatrix.four(DOT_RELAXED_16, false, sums, at, scales, least, tokens, codes, scale, extra);
-}
-
-function relaxed16WithMin(
-  sums: usize,
-  at: usize,
-  scales: v128,
-  least: v128,
-  tokens: i32,
-  codes: usize,
-  scale: usize,
-  extra: usize,
-): void {
-  NibbleMatrix.four(DOT_RELAXED_16, true, sums, at, scales, least, tokens, codes, scale, extra);
-}
-
-function relaxed32(
-  sums: usize,
-  at: usize,
-  scales: v128,
-  least: v128,
-  tokens: i32,
-  codes: usize,
-  scale: usize,
-  extra: usize,
-): void {
-  NibbleMatrix.four(DOT_RELAXED_32, false, sums, at, scales, least, tokens, codes, scale, extra);
-}
-
-function relaxed32WithMin(
-  sums: usize,
-  at: usize,
-  scales: v128,
-  least: v128,
-  tokens: i32,
-  codes: usize,
-  scale: usize,
-  extra: usize,
-): void {
-  NibbleMatrix.four(DOT_RELAXED_32, true, sums, at, scales, least, tokens, codes, scale, extra);
-}
-
 /** The same, `dot` and `hasMin` known only now. */
 export function nibbleMatrix(
   dot: i32,
@@ -158,9 +106,9 @@ export function nibbleMatrix(
   extra: usize,
 ): void {
   if (dot == DOT_RELAXED_16) {
-    if (hasMin) return relaxed16WithMin(sums, at, scales, least, tokens, codes, scale, extra);
-    return relaxed16(sums, at, scales, least, tokens, codes, scale, extra);
+    if (hasMin) return NibbleMatrix.four<One, Yes>(sums, at, scales, least, tokens, codes, scale, extra);
+    return NibbleMatrix.four<One, No>(sums, at, scales, least, tokens, codes, scale, extra);
   }
-  if (hasMin) return relaxed32WithMin(sums, at, scales, least, tokens, codes, scale, extra);
-  relaxed32(sums, at, scales, least, tokens, codes, scale, extra);
+  if (hasMin) return NibbleMatrix.four<Two, Yes>(sums, at, scales, least, tokens, codes, scale, extra);
+  NibbleMatrix.four<Two, No>(sums, at, scales, least, tokens, codes, scale, extra);
 }

@@ -10,17 +10,15 @@ import {
   TILE_Q4_1,
 } from "./ops";
 import { finish, Tile } from "./tiles";
+import { No, One, Two, Yes } from "./type_numbers";
 
 /**
  * Eight rows of q4_0 or q4_1 times one row of activations, whose blocks lie one after the other, or for the relaxed dots in
  * entries whose block `order` tells: `codes` is codes16 for the plain dot; `extra` is scaledSum where the tiles have minima, else
- * centre.
+ * centre. D is the dot, M whether tiles have minima.
  */
 abstract class NibbleVector {
-  @inline
-  static eight(
-    dot: i32,
-    hasMin: bool,
+  static eight<D, M>(
     out: usize,
     tiles: usize,
     blocks: i32,
@@ -31,6 +29,8 @@ abstract class NibbleVector {
     bias: usize,
     rows: i32,
   ): void {
+    const dot = lengthof<D>();
+    const hasMin = lengthof<M>() != 0;
     const mask = dot == DOT_PLAIN
       ? i16x8.splat(<i16> load<u8>(NIBBLES_MASK))
       : v128.load32_splat(NIBBLES_MASK);
@@ -157,90 +157,6 @@ abstract class NibbleVector {
   }
 }
 
-function plain(
-  out: usize,
-  tile: usize,
-  blocks: i32,
-  codes: usize,
-  scale: usize,
-  extra: usize,
-  order: usize,
-  bias: usize,
-  rows: i32,
-): void {
-  NibbleVector.eight(DOT_PLAIN, false, out, tile, blocks, codes, scale, extra, order, bias, rows);
-}
-
-function plainWithMin(
-  out: usize,
-  tile: usize,
-  blocks: i32,
-  codes: usize,
-  scale: usize,
-  extra: usize,
-  order: usize,
-  bias: usize,
-  rows: i32,
-): void {
-  NibbleVector.eight(DOT_PLAIN, true, out, tile, blocks, codes, scale, extra, order, bias, rows);
-}
-
-function relaxed16(
-  out: usize,
-  tile: usize,
-  blocks: i32,
-  codes: usize,
-  scale: usize,
-  extra: usize,
-  order: usize,
-  bias: usize,
-  rows: i32,
-): void {
-  NibbleVector.eight(DOT_RELAXED_16, false, out, tile, blocks, codes, scale, extra, order, bias, rows);
-}
-
-function relaxed16WithMin(
-  out: usize,
-  tile: usize,
-  blocks: i32,
-  codes: usize,
-  scale: usize,
-  extra: usize,
-  order: usize,
-  bias: usize,
-  rows: i32,
-): void {
-  NibbleVector.eight(DOT_RELAXED_16, true, out, tile, blocks, codes, scale, extra, order, bias, rows);
-}
-
-function relaxed32(
-  out: usize,
-  tile: usize,
-  blocks: i32,
-  codes: usize,
-  scale: usize,
-  extra: usize,
-  order: usize,
-  bias: usize,
-  rows: i32,
-): void {
-  NibbleVector.eight(DOT_RELAXED_32, false, out, tile, blocks, codes, scale, extra, order, bias, rows);
-}
-
-function relaxed32WithMin(
-  out: usize,
-  tile: usize,
-  blocks: i32,
-  codes: usize,
-  scale: usize,
-  extra: usize,
-  order: usize,
-  bias: usize,
-  rows: i32,
-): void {
-  NibbleVector.eight(DOT_RELAXED_32, true, out, tile, blocks, codes, scale, extra, order, bias, rows);
-}
-
 /** The same, `dot` and `hasMin` known only now. */
 export function nibbleVector(
   dot: i32,
@@ -257,14 +173,18 @@ export function nibbleVector(
 ): void {
   if (ASC_FEATURE_RELAXED_SIMD) {
     if (dot == DOT_RELAXED_16) {
-      if (hasMin) return relaxed16WithMin(out, tile, blocks, codes, scale, extra, order, bias, rows);
-      return relaxed16(out, tile, blocks, codes, scale, extra, order, bias, rows);
+      if (hasMin) {
+        return NibbleVector.eight<One, Yes>(out, tile, blocks, codes, scale, extra, order, bias, rows);
+      }
+      return NibbleVector.eight<One, No>(out, tile, blocks, codes, scale, extra, order, bias, rows);
     }
     if (dot == DOT_RELAXED_32) {
-      if (hasMin) return relaxed32WithMin(out, tile, blocks, codes, scale, extra, order, bias, rows);
-      return relaxed32(out, tile, blocks, codes, scale, extra, order, bias, rows);
+      if (hasMin) {
+        return NibbleVector.eight<Two, Yes>(out, tile, blocks, codes, scale, extra, order, bias, rows);
+      }
+      return NibbleVector.eight<Two, No>(out, tile, blocks, codes, scale, extra, order, bias, rows);
     }
   }
-  if (hasMin) return plainWithMin(out, tile, blocks, codes, scale, extra, order, bias, rows);
-  plain(out, tile, blocks, codes, scale, extra, order, bias, rows);
+  if (hasMin) return NibbleVector.eight<No, Yes>(out, tile, blocks, codes, scale, extra, order, bias, rows);
+  NibbleVector.eight<No, No>(out, tile, blocks, codes, scale, extra, order, bias, rows);
 }

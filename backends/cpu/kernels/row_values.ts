@@ -1,4 +1,4 @@
-import { Four, No, One, Three, Two, Yes } from "./heads";
+import { Four, No, One, Three, Two, Yes } from "./type_numbers";
 import { Fused } from "./fused";
 import { Row } from "./row_lanes";
 

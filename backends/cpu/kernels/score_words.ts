@@ -8,6 +8,7 @@ import {
   NIBBLES_MASK,
   PAIR_ONES,
 } from "./ops";
+import { One, Two } from "./type_numbers";
 
 /**
  * The codes that lie at one place of every byte of label words, times a query's; those of `high` count four times. In i16, which
@@ -34,9 +35,7 @@ class Words {
   }
 
   /** 16 channels of 4 bits and 32 of 2: four words a token. */
-  @inline
-  static four(
-    dot: i32,
+  static four<D>(
     labels: usize,
     count: i32,
     query: usize,
@@ -45,6 +44,7 @@ class Words {
     out: usize,
     outPitch: usize,
   ): void {
+    const dot = lengthof<D>();
     const nibble = v128.load32_splat(NIBBLES_MASK);
     const low = v128.load32_splat(LOW_FIELDS_MASK);
     const high = v128.load32_splat(HIGH_FIELDS_MASK);
@@ -90,9 +90,7 @@ class Words {
   }
 
   /** 8 channels of 4 bits and 16 of 2: two words a token. */
-  @inline
-  static two(
-    dot: i32,
+  static two<D>(
     labels: usize,
     count: i32,
     query: usize,
@@ -101,6 +99,7 @@ class Words {
     out: usize,
     outPitch: usize,
   ): void {
+    const dot = lengthof<D>();
     const nibble = v128.load32_splat(NIBBLES_MASK);
     const low = v128.load32_splat(LOW_FIELDS_MASK);
     const high = v128.load32_splat(HIGH_FIELDS_MASK);
@@ -130,54 +129,6 @@ class Words {
   }
 }
 
-function fourBy16(
-  labels: usize,
-  count: i32,
-  query: usize,
-  pitch: usize,
-  heads: i32,
-  out: usize,
-  outPitch: usize,
-): void {
-  Words.four(DOT_RELAXED_16, labels, count, query, pitch, heads, out, outPitch);
-}
-
-function fourBy32(
-  labels: usize,
-  count: i32,
-  query: usize,
-  pitch: usize,
-  heads: i32,
-  out: usize,
-  outPitch: usize,
-): void {
-  Words.four(DOT_RELAXED_32, labels, count, query, pitch, heads, out, outPitch);
-}
-
-function twoBy16(
-  labels: usize,
-  count: i32,
-  query: usize,
-  pitch: usize,
-  heads: i32,
-  out: usize,
-  outPitch: usize,
-): void {
-  Words.two(DOT_RELAXED_16, labels, count, query, pitch, heads, out, outPitch);
-}
-
-function twoBy32(
-  labels: usize,
-  count: i32,
-  query: usize,
-  pitch: usize,
-  heads: i32,
-  out: usize,
-  outPitch: usize,
-): void {
-  Words.two(DOT_RELAXED_32, labels, count, query, pitch, heads, out, outPitch);
-}
-
 /** As `Words.four`, `dot` known only now; `count` is a multiple of 4. */
 export function scoreFourWords(
   dot: i32,
@@ -189,8 +140,8 @@ export function scoreFourWords(
   out: usize,
   outPitch: usize,
 ): void {
-  if (dot == DOT_RELAXED_16) return fourBy16(labels, count, query, pitch, heads, out, outPitch);
-  fourBy32(labels, count, query, pitch, heads, out, outPitch);
+  if (dot == DOT_RELAXED_16) return Words.four<One>(labels, count, query, pitch, heads, out, outPitch);
+  Words.four<Two>(labels, count, query, pitch, heads, out, outPitch);
 }
 
 /** As `Words.two`, `dot` known only now; `count` is a multiple of 4. */
@@ -204,6 +155,6 @@ export function scoreTwoWords(
   out: usize,
   outPitch: usize,
 ): void {
-  if (dot == DOT_RELAXED_16) return twoBy16(labels, count, query, pitch, heads, out, outPitch);
-  twoBy32(labels, count, query, pitch, heads, out, outPitch);
+  if (dot == DOT_RELAXED_16) return Words.two<One>(labels, count, query, pitch, heads, out, outPitch);
+  Words.two<Two>(labels, count, query, pitch, heads, out, outPitch);
 }

@@ -1,4 +1,4 @@
-import { No, Yes } from "./heads";
+import { No, Yes } from "./type_numbers";
 import { address, claim, float, int } from "./command";
 import { Decay } from "./decay";
 import { SELECT_CHUNK } from "./ops";

@@ -1,6 +1,6 @@
 /**
- * Numbers of heads, and whether a sum is made, as types: a function instantiated for each keeps them out of its loops, where
- * the optimiser folds calls that differ in a constant alone back into one.
+ * Numbers of heads, kinds of dots (DOT_* of `ops.ts`) and yes or no as types, read by `lengthof`: a function instantiated for
+ * each keeps them out of its loops, where the optimiser folds calls that differ in a constant alone back into one.
  */
 export type One = (a: i32) => void;
 export type Two = (a: i32, b: i32) => void;
