@@ -8,7 +8,7 @@ const FEW: i32 = 256;
 /**
  * tailMass, totals, scores, exponents, maxima, indices, counts, positions, firstRow, rows, Hq, H, S, K, chunks, perUnit:
  * Σ exp(μ·(score - max)) over the tokens not selected. The selected ones' terms are the very values in the totals of
- * WEIGH_TOKENS, and sums are f64.
+ * WEIGH_TOKENS, which are added in f32 by twos and in f64 from there on.
  */
 export function measureTails(command: usize): void {
   const tailMass = address(command, 0);

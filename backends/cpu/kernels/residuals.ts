@@ -4,7 +4,7 @@ import { outlying, quantise, scaleOf } from "./quantise";
 
 /**
  * Byte codes round a value by its block's scale, so that a few blocks with outliers make nearly all of a row's error. Those
- * get a second entry, of what rounding left: 3 to 10 % more work and a quarter of the divergence (ARCHITECTURE.md).
+ * get a second entry, of what rounding left (ARCHITECTURE.md has the numbers).
  */
 
 const MOST: f32 = 127;
