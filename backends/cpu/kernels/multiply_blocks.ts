@@ -92,11 +92,7 @@ export function multiplyMatrix(command: usize, thread: i32): void {
   const tileRows = (N + 7) >> 3;
   const runs = (tileRows + run - 1) / run;
   const tileBytes = Tile.bytes(dtype);
-  const header = Tile.header(dtype);
-  const half: usize = dtype == Q8_0 ? 128 : 64;
   const codeShift: usize = dot == DOT_PLAIN ? 6 : 5;
-  const mask = v128.load32_splat(F16_MASK);
-  const factor = v128.load32_splat(F16_FACTOR);
   const units = runs * groups;
   for (let unit = claim(command); unit < units; unit = claim(command)) {
     const from = (unit / runs) * TOKENS;
@@ -111,46 +107,16 @@ export function multiplyMatrix(command: usize, thread: i32): void {
         const x = codes + (block << codeShift);
         const scales = scale + (block << 2);
         const extras = extra + (block << 2);
-        const w = v128.load(tile);
-        const least = v128.load(tile, 16);
-        const at = tile + header;
-        if (dot == DOT_PLAIN) {
-          pairMatrix(
-            dtype,
-            sums,
-            at,
-            Tile.upper(w, mask, factor),
-            Tile.upper(least, mask, factor),
-            tokens,
-            x,
-            scales,
-            extras,
-            dots,
-          );
-          pairMatrix(
-            dtype,
-            sums + 16,
-            at + half,
-            Tile.lower(w, mask, factor),
-            Tile.lower(least, mask, factor),
-            tokens,
-            x,
-            scales,
-            extras,
-            dots,
-          );
-        } else {
-          eightRows(dot, dtype, sums, tile, tokens, x, scales, extras);
-          const few = counts == 0 ? 0 : load<i32>(counts + (<usize> (b * groups + from / TOKENS) << 2));
-          if (few > 0) {
-            const places = address(command, 15) + block;
-            for (let i = 0; i < few; i++) move(listed + (<usize> i << 5), sums + listedAt(places, i));
-            const residual = address(command, 16) + (block << 5);
-            const scale2 = address(command, 17) + (block << 2);
-            const extra2 = address(command, 18) + (block << 2);
-            eightRows(dot, dtype, listed, tile, few, residual, scale2, extra2);
-            for (let i = 0; i < few; i++) move(sums + listedAt(places, i), listed + (<usize> i << 5));
-          }
+        eightRows(dot, dtype, sums, tile, tokens, x, scales, extras, dots);
+        const few = counts == 0 ? 0 : load<i32>(counts + (<usize> (b * groups + from / TOKENS) << 2));
+        if (few > 0) {
+          const places = address(command, 15) + block;
+          for (let i = 0; i < few; i++) move(listed + (<usize> i << 5), sums + listedAt(places, i));
+          const residual = address(command, 16) + (block << 5);
+          const scale2 = address(command, 17) + (block << 2);
+          const extra2 = address(command, 18) + (block << 2);
+          eightRows(dot, dtype, listed, tile, few, residual, scale2, extra2, dots);
+          for (let i = 0; i < few; i++) move(sums + listedAt(places, i), listed + (<usize> i << 5));
         }
         tile += tileBytes;
       }
@@ -164,7 +130,7 @@ export function multiplyMatrix(command: usize, thread: i32): void {
   }
 }
 
-/** The tile's rows times a block of each of `tokens` rows of activations, added to their sums. */
+/** The tile's rows times a block of each of `tokens` rows of activations, added to their sums; `dots` as of `pairMatrix`. */
 function eightRows(
   dot: i32,
   dtype: i32,
@@ -174,37 +140,24 @@ function eightRows(
   codes: usize,
   scales: usize,
   extras: usize,
+  dots: usize,
 ): void {
   const mask = v128.load32_splat(F16_MASK);
   const factor = v128.load32_splat(F16_FACTOR);
   const w = v128.load(tile);
   const least = v128.load(tile, 16);
+  const w0 = Tile.upper(w, mask, factor), w1 = Tile.lower(w, mask, factor);
+  const least0 = Tile.upper(least, mask, factor), least1 = Tile.lower(least, mask, factor);
   const at = tile + Tile.header(dtype);
-  const hasMin = dtype == Q4_1;
-  nibbleMatrix(
-    dot,
-    hasMin,
-    sums,
-    at,
-    Tile.upper(w, mask, factor),
-    Tile.upper(least, mask, factor),
-    tokens,
-    codes,
-    scales,
-    extras,
-  );
-  nibbleMatrix(
-    dot,
-    hasMin,
-    sums + 16,
-    at + 64,
-    Tile.lower(w, mask, factor),
-    Tile.lower(least, mask, factor),
-    tokens,
-    codes,
-    scales,
-    extras,
-  );
+  const next = at + (dtype == Q8_0 ? 128 : 64);
+  if (dot == DOT_PLAIN) {
+    pairMatrix(dtype, sums, at, w0, least0, tokens, codes, scales, extras, dots);
+    pairMatrix(dtype, sums + 16, next, w1, least1, tokens, codes, scales, extras, dots);
+  } else {
+    const hasMin = dtype == Q4_1;
+    nibbleMatrix(dot, hasMin, sums, at, w0, least0, tokens, codes, scales, extras);
+    nibbleMatrix(dot, hasMin, sums + 16, next, w1, least1, tokens, codes, scales, extras);
+  }
 }
 
 /** Where the sums of the i-th listed token lie. */
