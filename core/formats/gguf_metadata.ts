@@ -100,7 +100,7 @@ async function readList(reader: GgufReader, key: string): Promise<GgufValue> {
     const what = `an item of ${quote(key)}`;
     const items: string[] = [];
     for (let i = 0; i < length; i++) {
-      const item = await reader.string(what, MAX_TEXT_BYTES);
+      const item = reader.stringHere(what, MAX_TEXT_BYTES) ?? await reader.string(what, MAX_TEXT_BYTES);
       if (wanted) items.push(item);
     }
     return wanted ? items : { length };

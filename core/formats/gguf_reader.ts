@@ -68,6 +68,10 @@ export class GgufReader {
   /** A 64-bit count; `what` names it in the refusal of one above `limit`. */
   async count(what: string, limit: number): Promise<number> {
     if (!this.has(8)) await this.need(8);
+    return this.countHere(what, limit);
+  }
+
+  private countHere(what: string, limit: number): number {
     const count = this.u64();
     if (typeof count === "bigint" || count > limit) {
       throw badData(
@@ -81,6 +85,19 @@ export class GgufReader {
   async string(what: string, limit: number): Promise<string> {
     const length = await this.count(`length of ${what}`, limit);
     if (!this.has(length)) await this.need(length);
+    return this.textHere(what, length);
+  }
+
+  /** As `string`, from what has been read already; null where that ends before it. A vocabulary's promises would take more memory than its strings. */
+  stringHere(what: string, limit: number): string | null {
+    if (!this.has(8)) return null;
+    const length = this.countHere(`length of ${what}`, limit);
+    if (this.has(length)) return this.textHere(what, length);
+    this.at -= 8;
+    return null;
+  }
+
+  private textHere(what: string, length: number): string {
     const bytes = this.bytes(length);
     try {
       return UTF8.decode(bytes);

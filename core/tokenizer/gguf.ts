@@ -21,6 +21,8 @@ const BYTE = 6;
 /** SentencePiece's spelling of a space. */
 const SPACE_MARK = "\u2581";
 
+const UTF8 = new TextEncoder();
+
 /**
  * The tokenizer of a GGUF file: byte-level ("gpt2") or SentencePiece style ("llama").
  *
@@ -113,7 +115,8 @@ function byteLevelParts(source: GgufSource): TokenizerParts {
   const normalise = named.normalise;
   return {
     ...commonParts(source),
-    bytes: tokens.map((text, id) => isVerbatim(source, id) ? new TextEncoder().encode(text) : unspell(text)),
+    vocabSize: tokens.length,
+    bytesOf: (id) => isVerbatim(source, id) ? UTF8.encode(tokens[id]!) : unspell(tokens[id]!),
     normalise: normalise === null ? null : (text) => text.normalize(normalise),
     split: splitSteps([...named.rules.map((rule) => splitByRule(rule)), spellPieces]),
     bpe: new Bpe(
@@ -132,21 +135,22 @@ function sentencePieceParts(source: GgufSource): TokenizerParts {
   const wrong = scores.findIndex(Number.isNaN);
   if (wrong >= 0) throw badData(file, `the score of token ${wrong} is not a number`);
   const isByte = (id: number): boolean => types === null ? byteOf(tokens[id]!) !== null : types[id] === BYTE;
-  const bytes = tokens.map((text, id) => {
-    if (isByte(id)) {
-      const byte = byteOf(text);
-      if (byte === null) {
-        throw badData(file, `byte token ${id} must be spelt like "<0x0A>": found ${quote(text)}`);
-      }
-      return Uint8Array.of(byte);
+  tokens.forEach((text, id) => {
+    if (isByte(id) && byteOf(text) === null) {
+      throw badData(file, `byte token ${id} must be spelt like "<0x0A>": found ${quote(text)}`);
     }
-    return new TextEncoder().encode(isVerbatim(source, id) ? text : text.replaceAll(SPACE_MARK, " "));
   });
+  const bytesOf = (id: number): Uint8Array => {
+    const text = tokens[id]!;
+    if (isByte(id)) return Uint8Array.of(byteOf(text)!);
+    return UTF8.encode(isVerbatim(source, id) ? text : text.replaceAll(SPACE_MARK, " "));
+  };
   const ids = idsByText(source, (id) => !isSpecial(source, id) && !isByte(id) && types?.[id] !== UNUSED);
   const prefix = source.addSpacePrefix ? SPACE_MARK : "";
   return {
     ...commonParts(source),
-    bytes,
+    vocabSize: tokens.length,
+    bytesOf,
     normalise: (text) => prefix + text.replaceAll(" ", SPACE_MARK),
     split: (piece) => [piece],
     bpe: new Bpe(

@@ -74,7 +74,8 @@ export function huggingfaceTokenizer(source: HuggingfaceSource): Tokenizer {
   const normalises = ({ normalised }: StatedToken): boolean => normalised && normalise !== null;
   return new Pipeline({
     file,
-    bytes: texts.map((text) => text === null ? null : decoding.bytesOf(text)),
+    vocabSize: texts.length,
+    bytesOf: (id) => texts[id] === null ? null : decoding.bytesOf(texts[id]!),
     bosTokenId,
     eosTokenId,
     added: stated.filter((one) => !normalises(one)).map(({ token }) => token),

@@ -16,6 +16,7 @@ const FIRST_BYTE_ID = 3;
 const FIRST_PIECE_ID = FIRST_BYTE_ID + 256;
 const HEADER_BYTES = 4;
 const TOKEN_HEADER_BYTES = 8;
+const UTF8 = new TextEncoder();
 const SPECIAL_TEXTS = ["<unk>", "<s>", "</s>"];
 
 /**
@@ -43,16 +44,14 @@ export function llama2cTokenizer(source: Llama2cSource): Tokenizer {
     stripsRight: false,
   }));
   const byteIds = Int32Array.from({ length: 256 }, (_, byte) => FIRST_BYTE_ID + byte);
-  const bytes = texts.map((text, id) =>
-    id < FIRST_BYTE_ID
-      ? new TextEncoder().encode(SPECIAL_TEXTS[id]!)
-      : id < FIRST_PIECE_ID
-      ? Uint8Array.of(id - FIRST_BYTE_ID)
-      : new TextEncoder().encode(text)
-  );
+  const bytesOf = (id: number): Uint8Array => {
+    if (id < FIRST_BYTE_ID) return UTF8.encode(SPECIAL_TEXTS[id]!);
+    return id < FIRST_PIECE_ID ? Uint8Array.of(id - FIRST_BYTE_ID) : UTF8.encode(texts[id]!);
+  };
   return new Pipeline({
     file,
-    bytes,
+    vocabSize,
+    bytesOf,
     bosTokenId: BOS_ID,
     eosTokenId: EOS_ID,
     added,

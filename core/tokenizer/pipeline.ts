@@ -10,8 +10,10 @@ import type { EncodeOptions, StreamDecoder, Tokenizer } from "./tokenizer.ts";
 export interface TokenizerParts {
   /** For messages. */
   readonly file: string;
-  /** The bytes that each token writes, by id; null for ids that are no token. */
-  readonly bytes: readonly (Uint8Array | null)[];
+  /** Ids are below it. */
+  readonly vocabSize: number;
+  /** The bytes that a token writes; null for ids that are no token. */
+  readonly bytesOf: (id: number) => Uint8Array | null;
   readonly bosTokenId: number | null;
   readonly eosTokenId: number | null;
   /** Found in the text as it is, and in the text after `normalise`. */
@@ -55,7 +57,7 @@ export class Pipeline implements Tokenizer {
 
   constructor(parts: TokenizerParts) {
     this.#parts = parts;
-    this.vocabSize = parts.bytes.length;
+    this.vocabSize = parts.vocabSize;
     this.bosTokenId = parts.bosTokenId;
     this.#added = new AddedTokens(parts.added);
     this.#addedNormalised = new AddedTokens(parts.addedNormalised);
@@ -63,7 +65,7 @@ export class Pipeline implements Tokenizer {
     this.specialTokens = new Map(special.map(({ text, id }) => [text, id]));
     const specialIds = new Set(this.specialTokens.values());
     this.#tokens = {
-      bytesOf: (id) => parts.bytes[id] ?? NOTHING,
+      bytesOf: (id) => (id < parts.vocabSize ? parts.bytesOf(id) : null) ?? NOTHING,
       isSpecial: (id) => specialIds.has(id),
       spaceFollows: parts.putsSpace ? parts.bosTokenId : null,
     };
