@@ -11,6 +11,8 @@ export interface OpenOptions {
   readonly memoryBytes?: number;
   /** Threads of backend "cpu"; default: one per core. */
   readonly threads?: number;
+  /** Whether backend "webgpu" may be a GPU in software, slower than "cpu"; default: only where it is asked for by name. */
+  readonly software?: boolean;
 }
 
 /**
@@ -18,6 +20,10 @@ export interface OpenOptions {
  * for loads nothing. "auto" tries them in this order, best first.
  */
 const OPENERS: ReadonlyMap<BackendName, (options: OpenOptions) => Promise<Backend>> = new Map([
+  [
+    "webgpu",
+    async (options: OpenOptions) => (await import("./webgpu/backend.ts")).openWebGpu(options),
+  ],
   [
     "cpu",
     async (options: OpenOptions) => (await import("./cpu/backend.ts")).openCpu(options),
@@ -40,7 +46,7 @@ export async function openBackend(name: "auto" | BackendName, options: OpenOptio
   const reasons: string[] = [];
   for (const candidate of OPENERS.keys()) {
     try {
-      return checked(await open(candidate, options));
+      return checked(await open(candidate, { software: false, ...options }));
     } catch (error) {
       if (!(error instanceof DsError && error.kind === "backend-unavailable")) throw error;
       reasons.push(error.message);
@@ -68,12 +74,30 @@ export async function provideCpuFiles({ kernels, relaxedKernels, worker }: CpuFi
   provideWorker(worker);
 }
 
+/** What backend "webgpu" would find beside its code and among the installed packages. */
+export interface WebGpuFiles {
+  /** The text of `kernels/<name>.wgsl` by name. */
+  readonly shaders: Readonly<Record<string, string>>;
+  /** Loads the native part of npm `webgpu`. */
+  readonly dawn: () => unknown;
+}
+
+/** As `provideCpuFiles`, for backend "webgpu". */
+export async function provideWebGpuFiles({ shaders, dawn }: WebGpuFiles): Promise<void> {
+  const { provideShader } = await import("./webgpu/shaders.ts");
+  const { provideDawn } = await import("./webgpu/device.ts");
+  for (const [name, text] of Object.entries(shaders)) provideShader(name, text);
+  provideDawn(dawn);
+}
+
 /** One line of `ds doctor`. */
 export interface BackendStatus {
   readonly name: BackendName;
   readonly available: boolean;
   /** What it runs on; null where it does not. */
   readonly device: string | null;
+  /** What else there is to say of the device. */
+  readonly facts: Readonly<Record<string, string>>;
   /** Why it is not available; null where it is. */
   readonly reason: string | null;
 }
@@ -84,13 +108,15 @@ export async function backendStatus(options: OpenOptions = {}): Promise<BackendS
   for (const name of BACKEND_NAMES) {
     try {
       const backend = await open(name, options);
-      all.push({ name, available: true, device: backend.device.name, reason: null });
+      const { name: device, facts = {} } = backend.device;
+      all.push({ name, available: true, device, facts, reason: null });
       await backend.close();
     } catch (error) {
       all.push({
         name,
         available: false,
         device: null,
+        facts: {},
         reason: error instanceof Error ? error.message : String(error),
       });
     }

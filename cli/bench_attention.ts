@@ -57,7 +57,7 @@ async function measureContext(
   }).finally(() => bar.end());
   try {
     const { cases, plan } = bench;
-    const timings = await timeWithBar(cases, label, options, terminal);
+    const timings = await timeWithBar(cases, label, options, terminal, { clock: backend.clock });
     const dense = { medianUs: percentile(timings[0]!.samplesUs, 0.5), bytes: cases[0]!.bytes! };
     return cases.map(({ name, bytes, isStep }, i) =>
       benchRow({

@@ -9,7 +9,8 @@ import tokenizer from "../runtime/embedded/tok512.bin" with { type: "file" };
 import smollm2 from "../calibrations/smollm2-135m.dscal" with { type: "file" };
 import kernels from "../backends/cpu/kernels.wasm" with { type: "file" };
 import relaxedKernels from "../backends/cpu/kernels_relaxed.wasm" with { type: "file" };
-import { provideCpuFiles } from "../backends/mod.ts";
+import { provideCpuFiles, provideWebGpuFiles } from "../backends/mod.ts";
+import shaders from "../dist/parts/shaders.json" with { type: "json" };
 import { provideAsset } from "../runtime/assets.ts";
 import { main } from "./main.ts";
 import { processStreams } from "./streams.ts";
@@ -29,5 +30,8 @@ await provideCpuFiles({
   // The second entry: Bun keeps entries by their paths below the folder that all of them share.
   worker: new URL("./backends/cpu/worker.ts", import.meta.url),
 });
+
+// What `binary_parts.ts` gathered. Only a call of require with its path as it stands makes Bun pack an addon.
+await provideWebGpuFiles({ shaders, dawn: () => require("../dist/parts/dawn.node") });
 
 process.exit(await main(process.argv.slice(2), process.env, processStreams()));

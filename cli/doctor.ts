@@ -69,7 +69,10 @@ export async function doctorCommand(_options: DoctorOptions, terminal: Terminal)
     ["cache", cache],
     ["data", data],
     ...models.map(({ name, path, hint }) => [`model ${name}`, path ?? hint] as const),
-    ...backends.map((report) => [`backend ${report.name}`, backendLine(report)] as const),
+    ...backends.flatMap((report) => [
+      [`backend ${report.name}`, backendLine(report)] as const,
+      ...Object.entries(report.facts).map(([name, value]) => [`  ${name}`, value] as const),
+    ]),
   ]));
   if (note !== null) terminal.note(note);
   return isWell ? 0 : 1;

@@ -43,6 +43,8 @@ export interface DeviceInfo {
   readonly otherWeights?: "f32" | "q8_0";
   /** KV cache types on offer, best first. */
   readonly kvDtypes: readonly ("f32" | "f16" | "bf16")[];
+  /** For people, by name: what else `ds doctor` prints of it. */
+  readonly facts?: Readonly<Record<string, string>>;
 }
 
 /**
@@ -153,9 +155,19 @@ export interface AttendSelectedOptions {
   readonly staging?: Tensor;
 }
 
+/** A device's own stopwatch: what the host does meanwhile has no part in it. */
+export interface DeviceClock {
+  /** It runs from the next op on. */
+  start(): void;
+  /** Milliseconds from the start of that op to the end of the last one before this call, idle time between them included. */
+  stop(): Promise<number>;
+}
+
 export interface Backend {
   readonly name: string;
   readonly device: DeviceInfo;
+  /** For benchmarks; null where an op is done when its call returns, or the device keeps no time. */
+  readonly clock: DeviceClock | null;
 
   // memory
 

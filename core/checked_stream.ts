@@ -1,4 +1,4 @@
-import type { Backend, DeviceInfo, StepRows, Tensor, TensorSpec } from "./backend.ts";
+import type { Backend, DeviceClock, DeviceInfo, StepRows, Tensor, TensorSpec } from "./backend.ts";
 import { checkCount, checkRows, Lifetimes, mustBe, outOfRange, type RowBounds, shapeText } from "./checks.ts";
 import { blockValues, bytesOf, isBlockDType } from "./dtype.ts";
 
@@ -6,6 +6,7 @@ import { blockValues, bytesOf, isBlockDType } from "./dtype.ts";
 export abstract class CheckedStream {
   readonly name: string;
   readonly device: DeviceInfo;
+  readonly clock: DeviceClock | null;
   protected readonly inner: Backend;
   protected readonly tensors = new Lifetimes();
   protected bounds: RowBounds | null = null;
@@ -15,6 +16,7 @@ export abstract class CheckedStream {
     this.inner = inner;
     this.name = inner.name;
     this.device = inner.device;
+    this.clock = inner.clock;
   }
 
   footprint(spec: TensorSpec): number {

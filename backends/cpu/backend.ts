@@ -55,6 +55,7 @@ export interface CpuOptions {
 export class CpuBackend implements Backend {
   readonly name = "cpu";
   readonly device: DeviceInfo;
+  readonly clock = null;
   private readonly memory: Memory;
   private readonly pool: Pool;
   private readonly queue: Queue;

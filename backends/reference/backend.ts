@@ -46,6 +46,7 @@ const NO_ROWS: StepRows = {
 export class ReferenceBackend implements Backend {
   readonly name = "reference";
   readonly device: DeviceInfo;
+  readonly clock = null;
   private rows: StepRows = NO_ROWS;
   private heldBytes = 0;
 

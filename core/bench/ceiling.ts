@@ -56,7 +56,7 @@ export async function measureCeiling(
         await backend.download(target, 0, COLUMNS * 4);
       },
     };
-    const [timing] = await timeInterleaved([copy], { ...options, leastSamples: 3 });
+    const [timing] = await timeInterleaved([copy], { ...options, leastSamples: 3, clock: backend.clock });
     const bytes = 2 * rows * COLUMNS * 4;
     const medianUs = percentile(timing!.samplesUs, 0.5);
     if (!(medianUs > 0)) {

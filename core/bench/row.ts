@@ -35,6 +35,8 @@ export interface BenchRow {
   readonly warmups: number;
   /** Times the op ran per sample; `samplesUs` are of one. */
   readonly repeats: number;
+  /** Whose time they are. */
+  readonly clock: "host" | "device";
   readonly samplesUs: readonly number[];
 }
 
@@ -86,6 +88,7 @@ export function benchRow(facts: RowFacts): BenchRow {
     workingSetBytes: facts.workingSetBytes ?? null,
     warmups: timing.warmups,
     repeats: timing.repeats,
+    clock: timing.clock,
     samplesUs: timing.samplesUs,
   };
 }

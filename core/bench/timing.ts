@@ -1,4 +1,5 @@
 import { Bench } from "tinybench";
+import type { DeviceClock } from "../backend.ts";
 
 /** One thing to time. */
 export interface TimedCase {
@@ -20,6 +21,8 @@ export interface TimingOptions {
   readonly onProgress?: (doneSamples: number, totalSamples: number) => void;
   /** Milliseconds; default `performance.now`. */
   readonly now?: () => number;
+  /** Counts instead of `now`: for what the device does without waiting for the host. */
+  readonly clock?: DeviceClock | null;
 }
 
 export interface Timing {
@@ -29,6 +32,8 @@ export interface Timing {
   readonly repeats: number;
   /** Runs before the first sample. */
   readonly warmups: number;
+  /** Whose time the samples are. */
+  readonly clock: "host" | "device";
 }
 
 /** Where fewer are asked for, enough for any percentile; bounds memory where an op takes no time at all. */
@@ -48,10 +53,10 @@ export async function timeInterleaved(
   cases: readonly TimedCase[],
   options: TimingOptions,
 ): Promise<Timing[]> {
-  const { signal, now = () => performance.now() } = options;
+  const { signal } = options;
   const states = [];
   for (const timed of cases) {
-    states.push({ timed, ...await warmUp(timed, options, now), samplesUs: [] as number[], ms: 0 });
+    states.push({ timed, ...await warmUp(timed, options), samplesUs: [] as number[], ms: 0 });
   }
   const { samples: wanted } = options;
   for (let round = 0; round < Math.max(MAX_SAMPLES, wanted); round++) {
@@ -61,13 +66,14 @@ export async function timeInterleaved(
       if (isTooLong(state, options)) continue;
       await breathe();
       signal?.throwIfAborted();
-      const ms = await sampleMs(state.timed, state.repeats, now);
+      const ms = await sampleMs(state.timed, state.repeats, options);
       state.ms += ms;
       state.samplesUs.push((ms * 1000) / state.repeats);
     }
     options.onProgress?.(Math.min(round + 1, wanted), wanted);
   }
-  return states.map(({ samplesUs, repeats, warmups }) => ({ samplesUs, repeats, warmups }));
+  const clock = options.clock ? "device" : "host";
+  return states.map(({ samplesUs, repeats, warmups }) => ({ samplesUs, repeats, warmups, clock }));
 }
 
 interface Measured {
@@ -89,7 +95,6 @@ function isTooLong({ samplesUs, ms }: Measured, { seconds, leastSamples }: Timin
 async function warmUp(
   timed: TimedCase,
   options: TimingOptions,
-  now: () => number,
 ): Promise<{ repeats: number; warmups: number }> {
   const enoughMs = Math.max(options.sampleMs, options.seconds * 250);
   let repeats = 1;
@@ -97,7 +102,7 @@ async function warmUp(
   for (let warmups = 1;; warmups++) {
     await breathe();
     options.signal?.throwIfAborted();
-    const ms = await sampleMs(timed, repeats, now);
+    const ms = await sampleMs(timed, repeats, options);
     total += ms;
     if (ms < options.sampleMs && repeats < MAX_REPEATS) {
       repeats *= 2;
@@ -110,11 +115,20 @@ async function warmUp(
 }
 
 /**
- * One sample, taken by tinybench; the rounds are ours, since its tasks run one after the other and drift would fall on one case.
+ * One sample, taken by tinybench where the host's clock counts; the rounds are ours, since its tasks run one after the other and drift would fall on one case.
  *
  * @throws what the case threw
  */
-async function sampleMs(timed: TimedCase, repeats: number, now: () => number): Promise<number> {
+async function sampleMs(
+  timed: TimedCase,
+  repeats: number,
+  { clock = null, now = () => performance.now() }: TimingOptions,
+): Promise<number> {
+  if (clock !== null) {
+    clock.start();
+    await timed.run(repeats);
+    return await clock.stop();
+  }
   const bench = new Bench({ iterations: 1, time: 0, warmup: false, throws: true, retainSamples: true, now });
   bench.add(timed.name, () => timed.run(repeats), { async: true });
   const [task] = await bench.run();

@@ -1,6 +1,9 @@
 import { openCpu } from "../../backends/cpu/backend.ts";
 import { openReference } from "../../backends/reference/backend.ts";
+import { openWebGpu } from "../../backends/webgpu/backend.ts";
 import type { Backend } from "../../core/backend.ts";
+import { DsError } from "../../core/errors.ts";
+import { useTestGpu } from "../support/webgpu.ts";
 
 export interface Opener {
   readonly name: string;
@@ -20,8 +23,14 @@ const WITH_ROUNDED_ACTIVATIONS = Object.fromEntries(
   ),
 );
 
+function openWebGpuForTests(): Promise<Backend> {
+  const reason = useTestGpu();
+  return reason === null ? openWebGpu() : Promise.reject(new DsError("backend-unavailable", reason));
+}
+
 /** The backends held to the contract. A new one joins by a line here; one that cannot open is skipped out loud. */
 export const OPENERS: readonly Opener[] = [
   { name: "reference", open: openReference },
   { name: "cpu", open: () => openCpu({ threads: 2 }), bounds: WITH_ROUNDED_ACTIVATIONS },
+  { name: "webgpu", open: openWebGpuForTests },
 ];

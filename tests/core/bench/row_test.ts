@@ -10,7 +10,7 @@ const facts = {
   mode: "double-sparsity",
   bytes: 2_000_000,
   ceilingGigabytesPerSecond: 40,
-  timing: { samplesUs: [90, 100, 110], repeats: 2, warmups: 3 },
+  timing: { samplesUs: [90, 100, 110], repeats: 2, warmups: 3, clock: "host" as const },
   tokens: 4,
 };
 

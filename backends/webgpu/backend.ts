@@ -1,0 +1,206 @@
+import type {
+  AttendOptions,
+  AttendSelectedOptions,
+  Backend,
+  DeviceClock,
+  DeviceInfo,
+  ForcedTokens,
+  HeadCounts,
+  LayerCache,
+  RopeOptions,
+  Scores,
+  Selection,
+  StepRows,
+  Tensor,
+  TensorSpec,
+} from "../../core/backend.ts";
+import { add } from "./add.ts";
+import { appendKv } from "./append_kv.ts";
+import { argmax } from "./argmax.ts";
+import { attend } from "./attend.ts";
+import { attendSelected } from "./attend_selected.ts";
+import { findGpu, openDevice } from "./device.ts";
+import { deviceFacts } from "./device_facts.ts";
+import { embed } from "./embed.ts";
+import { Faults } from "./faults.ts";
+import { fetchRows } from "./fetch_rows.ts";
+import { gatherRows } from "./gather_rows.ts";
+import { linear } from "./linear.ts";
+import { linearExperts } from "./linear_experts.ts";
+import { Queue } from "./queue.ts";
+import { rmsNorm } from "./rms_norm.ts";
+import { rope } from "./rope.ts";
+import { routeExperts } from "./route_experts.ts";
+import { scoreLabels } from "./score_labels.ts";
+import { selectTokens } from "./select_tokens.ts";
+import { PLAIN, testAbilities } from "./self_test.ts";
+import { swiglu } from "./swiglu.ts";
+import { gpu, heldBytes } from "./tensor.ts";
+import { allocTensor, readTensor, writeTensor } from "./transfer.ts";
+
+export interface WebGpuOptions {
+  /** Main memory of the machine, which is what a GPU in software has; null: unknown, no bound. */
+  readonly memoryBytes?: number | null;
+  /** Whether a GPU in software will do; default true. */
+  readonly software?: boolean;
+  /** Largest buffer; tests ask for small ones. */
+  readonly mostBufferBytes?: number;
+  /** True: leave subgroups and packed dot products alone even where the GPU has them. */
+  readonly plain?: boolean;
+}
+
+/** Bun gives no larger piece of memory, and every WebGPU that allows more works with this. */
+const MOST_BUFFER_BYTES = 2 ** 30;
+
+/** WGSL kernels on any GPU. Ops are recorded and handed over together; only `download` waits. */
+export class WebGpuBackend implements Backend {
+  readonly name = "webgpu";
+  readonly device: DeviceInfo;
+  readonly clock: DeviceClock | null;
+  private readonly queue: Queue;
+  private readonly mostBufferBytes: number;
+
+  constructor(queue: Queue, device: DeviceInfo, mostBufferBytes: number) {
+    this.queue = queue;
+    this.device = device;
+    this.clock = queue.clock;
+    this.mostBufferBytes = mostBufferBytes;
+  }
+
+  footprint(spec: TensorSpec): number {
+    return heldBytes(spec);
+  }
+
+  alloc(spec: TensorSpec): Tensor {
+    return allocTensor(this.queue, spec, this.mostBufferBytes);
+  }
+
+  upload(dst: Tensor, data: Uint8Array, byteOffset = 0): void {
+    writeTensor(this.queue, gpu(dst), data, byteOffset);
+  }
+
+  download(
+    src: Tensor,
+    byteOffset = 0,
+    byteLength = src.byteLength - byteOffset,
+  ): Promise<Uint8Array<ArrayBuffer>> {
+    return readTensor(this.queue, gpu(src), byteOffset, byteLength);
+  }
+
+  free(tensor: Tensor): void {
+    for (const { buffer } of gpu(tensor).chunks) this.queue.release(buffer);
+  }
+
+  beginStep(rows: StepRows): void {
+    this.queue.beginStep(rows);
+  }
+
+  submit(): void {
+    this.queue.submit();
+  }
+
+  close(): Promise<void> {
+    this.queue.close();
+    return Promise.resolve();
+  }
+
+  embed(out: Tensor, table: Tensor): void {
+    embed(this.queue, gpu(out), gpu(table));
+  }
+
+  gatherRows(out: Tensor, x: Tensor, indices: Tensor): void {
+    gatherRows(this.queue, gpu(out), gpu(x), gpu(indices));
+  }
+
+  rmsNorm(out: Tensor, x: Tensor, weight: Tensor, epsilon: number): void {
+    rmsNorm(this.queue, gpu(out), gpu(x), gpu(weight), epsilon);
+  }
+
+  linear(out: Tensor, x: Tensor, weight: Tensor, bias: Tensor | null, column = 0): void {
+    linear(this.queue, gpu(out), gpu(x), gpu(weight), bias && gpu(bias), column);
+  }
+
+  rope(qkv: Tensor, table: Tensor, heads: HeadCounts, options: RopeOptions = {}): void {
+    rope(this.queue, gpu(qkv), gpu(table), heads, options);
+  }
+
+  swiglu(out: Tensor, gateUp: Tensor): void {
+    swiglu(this.queue, gpu(out), gpu(gateUp));
+  }
+
+  add(x: Tensor, y: Tensor): void {
+    add(this.queue, gpu(x), gpu(y));
+  }
+
+  argmax(token: Tensor, logits: Tensor): void {
+    argmax(this.queue, gpu(token), gpu(logits));
+  }
+
+  routeExperts(experts: Tensor, mix: Tensor, logits: Tensor, renormalise: boolean): void {
+    routeExperts(this.queue, gpu(experts), gpu(mix), gpu(logits), renormalise);
+  }
+
+  linearExperts(out: Tensor, x: Tensor, weight: Tensor, experts: Tensor, mix: Tensor | null): void {
+    linearExperts(this.queue, gpu(out), gpu(x), gpu(weight), gpu(experts), mix && gpu(mix));
+  }
+
+  appendKv(cache: LayerCache, qkv: Tensor): void {
+    appendKv(this.queue, cache, gpu(qkv));
+  }
+
+  attend(out: Tensor, qkv: Tensor, cache: LayerCache, options: AttendOptions): void {
+    attend(this.queue, gpu(out), gpu(qkv), cache, options);
+  }
+
+  scoreLabels(scores: Scores, qkv: Tensor, cache: LayerCache): void {
+    scoreLabels(this.queue, scores, gpu(qkv), cache);
+  }
+
+  selectTokens(selection: Selection, scores: Scores, heavyTokens: Tensor, forced: ForcedTokens): void {
+    selectTokens(this.queue, selection, scores, gpu(heavyTokens), forced);
+  }
+
+  attendSelected(
+    out: Tensor,
+    qkv: Tensor,
+    cache: LayerCache,
+    selection: Selection,
+    options: AttendSelectedOptions,
+  ): void {
+    attendSelected(this.queue, gpu(out), gpu(qkv), cache, selection, options);
+  }
+
+  fetchRows(staging: Tensor, cache: LayerCache, selection: Selection): Promise<void> {
+    fetchRows(this.queue, gpu(staging), cache, selection);
+    return Promise.resolve();
+  }
+}
+
+/** @throws {DsError} kind "backend-unavailable", saying what is missing */
+export async function openWebGpu(options: WebGpuOptions = {}): Promise<Backend> {
+  const { memoryBytes = null, software = true, mostBufferBytes = MOST_BUFFER_BYTES, plain = false } = options;
+  const found = await findGpu(software);
+  const device = await openDevice(found);
+  try {
+    const abilities = plain ? PLAIN : await testAbilities(device, found);
+    const memory = found.isSoftware ? memoryBytes : null;
+    const { maxBufferSize, maxStorageBufferBindingSize } = device.limits;
+    const info: DeviceInfo = {
+      name: found.name,
+      memoryBytes: memory,
+      weightDtypes: ["f32", "f16", "bf16", "q8_0", "q4_0", "q4_1", "q4_k", "q6_k"],
+      otherWeights: "q8_0",
+      kvDtypes: ["f16", "bf16", "f32"],
+      facts: deviceFacts(found, abilities),
+    };
+    const queue = new Queue(device, new Faults(device), abilities, memory);
+    return new WebGpuBackend(
+      queue,
+      info,
+      Math.min(mostBufferBytes, maxBufferSize, maxStorageBufferBindingSize),
+    );
+  } catch (error) {
+    device.destroy();
+    throw error;
+  }
+}

@@ -1,0 +1,20 @@
+// x ← x + y.
+struct Parameters {
+  count: u32,
+}
+@group(0) @binding(0) var<uniform> parameters: Parameters;
+@group(0) @binding(1) var<storage, read_write> x: array<f32>;
+@group(0) @binding(2) var<storage, read> y: array<f32>;
+// use spread
+
+@compute @workgroup_size(256)
+fn main(
+  @builtin(workgroup_id) group: vec3u,
+  @builtin(num_workgroups) groups: vec3u,
+  @builtin(local_invocation_index) thread: u32,
+) {
+  let i = item(group, groups) * 256u + thread;
+  if (i < parameters.count) {
+    x[i] += y[i];
+  }
+}

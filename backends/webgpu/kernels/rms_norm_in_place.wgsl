@@ -1,0 +1,3 @@
+fn source(i: u32) -> f32 {
+  return normed[i];
+}

@@ -1,0 +1,1 @@
+alias Value = f32;

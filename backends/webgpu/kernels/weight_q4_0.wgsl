@@ -1,0 +1,16 @@
+// Blocks of 32 in 5 words: the f16 scale, 2 bytes unused, 16 bytes of codes centred on 8; columns 16 to 31 in the high halves.
+@group(0) @binding(2) var<storage, read> weight: array<u32>;
+// use units
+// use bytes
+
+const APART = 4u;
+
+fn weight_unit(row: u32, u: u32) -> Unit {
+  let at = (row * (parameters.I / 32u) + u / 4u) * 5u;
+  let scale = unpack2x16float(weight[at]).x;
+  let codes = weight[at + 1u + u % 4u];
+  return Unit(
+    scale * (unsigned_bytes(codes & 0x0f0f0f0fu) - 8.0),
+    scale * (unsigned_bytes((codes >> 4u) & 0x0f0f0f0fu) - 8.0),
+  );
+}
