@@ -53,9 +53,11 @@ async function openAll({ backends, threads }: BenchOptions, opened: Backend[]): 
   for (const name of names) opened.push(await openBackend(name, { memoryBytes, threads: threads ?? cpus }));
 }
 
-/** The reference backend is the definition, not a contender: it is measured where it was named, or is all there is. */
+/** The reference backend and GPUs in software are no contenders: they are measured where they were named, the former also where it is all there is. */
 async function workingBackends(): Promise<BackendName[]> {
-  const working = (await backendStatus()).filter(({ available }) => available).map(({ name }) => name);
+  const working = (await backendStatus({ software: false })).filter(({ available }) => available).map((
+    { name },
+  ) => name);
   const contenders = working.filter((name) => name !== "reference");
   return contenders.length > 0 ? contenders : working;
 }

@@ -32,13 +32,17 @@ export function partsBuffer(queue: Queue, count: number, d: number): DeviceBuffe
   return queue.scratch("parts of attention", count * (d + 4) * 4);
 }
 
-/** @throws {DsError} where rows do not begin and end with four values */
+/** Beyond, the tiles of `attend_chunk.wgsl` do not fit into workgroup memory. */
+const MOST_CHANNELS = 256;
+
+/** @throws {DsError} where a head's channels are not whole groups of four, or too many */
 export function kvVariants({ dtype, shape }: WebGpuTensor): Record<string, string> {
   const d = shape[4]!;
-  if (d % 4 !== 0) {
+  if (d % 4 !== 0 || d > MOST_CHANNELS) {
     throw new DsError(
       "backend-unavailable",
-      `Cannot attend with ${d} channels per head on backend "webgpu", which takes multiples of 4: use --backend cpu`,
+      `Cannot attend with ${d} channels per head on backend "webgpu", which takes multiples of 4 up to ${MOST_CHANNELS}: ` +
+        "use --backend cpu",
     );
   }
   return { kv: `kv_${dtype}` };

@@ -8,6 +8,8 @@ export interface DeviceBuffer {
   readonly bytes: number;
   /** The number of the submission whose commands name it. */
   usedIn: number;
+  /** It holds what an earlier owner left, and its present one expects zeros. */
+  isStale: boolean;
   /** Bind groups that hold it. */
   readonly groups: string[];
 }
@@ -63,7 +65,7 @@ export class Buffers {
       () => this.refusal(what, bytes, `it gave no more beside the ${heldBefore} bytes held`),
     );
     this.held += bytes;
-    return { buffer: { id: ++this.lastId, gpu, bytes, usedIn: 0, groups: [] }, isNew: true };
+    return { buffer: { id: ++this.lastId, gpu, bytes, usedIn: 0, isStale: false, groups: [] }, isNew: true };
   }
 
   give(buffer: DeviceBuffer): void {

@@ -70,8 +70,8 @@ export async function openDevice({ adapter, name }: FoundGpu): Promise<GPUDevice
 
 let providedDawn: (() => unknown) | null = null;
 
-/** Hands over what loads the native part of npm `webgpu` where the package is not installed: in a single executable. */
-export function provideDawn(load: () => unknown): void {
+/** Hands over what loads the native part of npm `webgpu` where the package is not installed: in a single executable. Null: it is. */
+export function provideDawn(load: (() => unknown) | null): void {
   providedDawn = load;
 }
 

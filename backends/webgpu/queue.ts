@@ -103,6 +103,7 @@ export class Queue {
   ): void {
     const [x, y = 1, z = 1] = workgroups;
     if (x === 0 || y === 0 || z === 0) return;
+    for (const buffer of buffers) this.freshen(buffer);
     const pass = this.computePass();
     if (this.passKernel !== kernel) pass.setPipeline(kernel.pipeline);
     this.passKernel = kernel;
@@ -111,16 +112,9 @@ export class Queue {
     for (const buffer of buffers) buffer.usedIn = this.submission;
   }
 
+  /** What has not been written when it is first used is zero. */
   clear(buffer: DeviceBuffer): void {
-    this.endPass();
-    this.commands().clearBuffer(buffer.gpu, 0, buffer.bytes);
-    buffer.usedIn = this.submission;
-  }
-
-  copy(source: DeviceBuffer, sourceAt: number, target: DeviceBuffer, targetAt: number, bytes: number): void {
-    this.endPass();
-    this.commands().copyBufferToBuffer(source.gpu, sourceAt, target.gpu, targetAt, bytes);
-    source.usedIn = target.usedIn = this.submission;
+    buffer.isStale = true;
   }
 
   /**
@@ -130,13 +124,13 @@ export class Queue {
    */
   write(buffer: DeviceBuffer, offset: number, data: Uint8Array): void {
     this.faults.check();
+    if (data.byteLength === buffer.bytes) buffer.isStale = false;
+    this.freshen(buffer);
     if (buffer.usedIn === this.submission) this.submit();
     this.device.queue.writeBuffer(buffer.gpu, offset, data as Uint8Array<ArrayBuffer>);
   }
 
   release(buffer: DeviceBuffer): void {
-    // A command that names a destroyed buffer cannot be submitted any more.
-    if (buffer.usedIn === this.submission) this.submit();
     this.buffers.give(buffer);
   }
 
@@ -159,6 +153,7 @@ export class Queue {
   ): Promise<Uint8Array<ArrayBuffer>> {
     const total = pieces.reduce((sum, piece) => sum + piece.bytes, 0);
     const target = this.readback(total);
+    for (const { buffer } of pieces) this.freshen(buffer);
     this.endPass();
     let at = 0;
     for (const { buffer, at: from, bytes } of pieces) {
@@ -185,6 +180,14 @@ export class Queue {
     this.encoder = null;
     this.pass = null;
     this.device.destroy();
+  }
+
+  private freshen(buffer: DeviceBuffer): void {
+    if (!buffer.isStale) return;
+    buffer.isStale = false;
+    this.endPass();
+    this.commands().clearBuffer(buffer.gpu, 0, buffer.bytes);
+    buffer.usedIn = this.submission;
   }
 
   private group(
@@ -233,7 +236,9 @@ export class Queue {
     this.groups.clear();
   }
 
+  /** Before a buffer is destroyed: a command that names it could not be submitted any more. */
   private forget(buffer: DeviceBuffer): void {
+    if (buffer.usedIn === this.submission) this.submit();
     for (const key of buffer.groups) this.groups.delete(key);
     buffer.groups.length = 0;
   }

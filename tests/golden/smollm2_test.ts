@@ -12,15 +12,19 @@ import { MISSING_MODEL, realModelPath } from "../support/real_model.ts";
 import { missingShared, sharedJson, sharedPath } from "../support/shared_data.ts";
 import { cacheOf, denseOf } from "../support/tiny_model.ts";
 import { skip } from "../support/skip.ts";
+import { useTestGpu } from "../support/webgpu.ts";
 
 const LONG = process.env.DS_TEST_LONG === "1";
 const NOT_LONG = "takes minutes: set DS_TEST_LONG=1";
-/** The model takes a second to load and half a gigabyte: all tests share one. */
-let shared: Promise<LoadedModel> | null = null;
+type Tested = "reference" | "webgpu";
+/** The model takes a second to load and half a gigabyte: all tests of a backend share one. */
+const shared = new Map<Tested, Promise<LoadedModel>>();
 
-async function model(): Promise<LoadedModel> {
-  shared ??= openBackend("reference").then((backend) => loadModel(realModelPath()!, { backend }));
-  return await shared;
+async function model(tested: Tested): Promise<LoadedModel> {
+  const known = shared.get(tested) ??
+    openBackend(tested).then((backend) => loadModel(realModelPath()!, { backend }));
+  shared.set(tested, known);
+  return await known;
 }
 
 /** Why a test cannot run here, or null. */
@@ -32,7 +36,7 @@ function obstacle(file: string, isLong: boolean): string | null {
 
 /** The dense log-probability of each next token of a window's first `count` tokens. */
 async function logProbabilities(ids: readonly number[], count: number): Promise<number[]> {
-  const { model: { backend, config }, model: network } = await model();
+  const { model: { backend, config }, model: network } = await model("reference");
   const cache = cacheOf(network, count);
   const found: number[] = [];
   for (let first = 0; first < count; first += 64) {
@@ -81,30 +85,41 @@ for (const [window, count] of [["2k", 64], ["2k", 2048], ["8k", 8192]] as const)
 const greedyFile = "golden/smollm2-greedy.json";
 const CASES = 6;
 
-for (let index = 0; index < CASES; index++) {
-  const isLong = index > 1;
-  test(`smollm2-135m gives the golden greedy ids of prompt ${index}, up to the first near tie`, {
-    timeout: 600_000,
-  }, async (t) => {
-    const reason = obstacle(greedyFile, isLong);
-    if (reason !== null) return skip(t, reason);
-    const { cases } = sharedJson(greedyFile);
-    assert.equal(cases.length, CASES);
-    const { promptTokenIds, generatedTokenIds, marginOrder, renderedPrompt } = cases[index];
-    const { tokenizer, model: network } = await model();
-    assert.deepEqual(tokenizer!.encode(renderedPrompt, { parseSpecial: true }), promptTokenIds);
-    const nearTie = marginOrder.findIndex((margin: number) => margin < 0.02);
-    const count = nearTie < 0 ? generatedTokenIds.length : nearTie;
-    assert.ok(count > 0);
-    const cache = cacheOf(network, promptTokenIds.length + count);
-    const session = new Session(network, cache);
-    let logits = await takeLogits(network, await session.prefill(promptTokenIds));
-    for (let i = 0; i < count; i++) {
-      assert.equal(argmax(logits), generatedTokenIds[i], `id ${i} of ${count}`);
-      if (i + 1 < count) {
-        logits = await takeLogits(network, await session.decode(generatedTokenIds[i], denseOf(network)));
-      }
+for (const tested of ["reference", "webgpu"] as const) {
+  for (let index = 0; index < CASES; index++) {
+    // In software a token takes a second.
+    const isLong = index > 1 || (tested === "webgpu" && process.env.DS_TEST_GPU !== "1");
+    test(
+      `smollm2-135m on ${tested} gives the golden greedy ids of prompt ${index}, up to the first near tie`,
+      {
+        timeout: 600_000,
+      },
+      async (t) => {
+        const reason = obstacle(greedyFile, isLong) ?? (tested === "webgpu" ? useTestGpu() : null);
+        if (reason !== null) return skip(t, reason);
+        await followsGreedyPath(tested, index);
+      },
+    );
+  }
+}
+
+async function followsGreedyPath(tested: Tested, index: number): Promise<void> {
+  const { cases } = sharedJson(greedyFile);
+  assert.equal(cases.length, CASES);
+  const { promptTokenIds, generatedTokenIds, marginOrder, renderedPrompt } = cases[index];
+  const { tokenizer, model: network } = await model(tested);
+  assert.deepEqual(tokenizer!.encode(renderedPrompt, { parseSpecial: true }), promptTokenIds);
+  const nearTie = marginOrder.findIndex((margin: number) => margin < 0.02);
+  const count = nearTie < 0 ? generatedTokenIds.length : nearTie;
+  assert.ok(count > 0);
+  const cache = cacheOf(network, promptTokenIds.length + count);
+  const session = new Session(network, cache);
+  let logits = await takeLogits(network, await session.prefill(promptTokenIds));
+  for (let i = 0; i < count; i++) {
+    assert.equal(argmax(logits), generatedTokenIds[i], `id ${i} of ${count}`);
+    if (i + 1 < count) {
+      logits = await takeLogits(network, await session.decode(generatedTokenIds[i], denseOf(network)));
     }
-    cache.free();
-  });
+  }
+  cache.free();
 }

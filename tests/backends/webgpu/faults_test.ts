@@ -88,3 +88,27 @@ test("a GPU in software is refused where it was not asked for", async (t) => {
     refusal("backend-unavailable", /there is only SwiftShader.*, in software: use --backend cpu/),
   );
 });
+
+test("attention refuses heads whose channels it has no kernel for", async (t) => {
+  if (absence !== null) return skip(t, absence);
+  const backend = await openWebGpu();
+  for (const d of [6, 260]) {
+    const kv = backend.alloc({ dtype: "f32", shape: [1, 1, 4, 2, d] });
+    const qkv = backend.alloc({ dtype: "f32", shape: [1, 3, d] });
+    const out = backend.alloc({ dtype: "f32", shape: [1, 1, d] });
+    backend.beginStep({
+      tokens: new Int32Array(1),
+      slots: new Int32Array(1),
+      positions: new Int32Array(1),
+      homes: new Int32Array(1),
+    });
+    assert.throws(
+      () => backend.attend(out, qkv, { kv, labels: null }, { scale: 1 }),
+      refusal(
+        "backend-unavailable",
+        new RegExp(`with ${d} channels per head .* multiples of 4 up to 256: use --backend cpu`),
+      ),
+    );
+  }
+  await backend.close();
+});
