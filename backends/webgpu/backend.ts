@@ -33,7 +33,7 @@ import { rope } from "./rope.ts";
 import { routeExperts } from "./route_experts.ts";
 import { scoreLabels } from "./score_labels.ts";
 import { selectTokens } from "./select_tokens.ts";
-import { PLAIN, testAbilities } from "./self_test.ts";
+import { ALL, PLAIN, testAbilities } from "./self_test.ts";
 import { swiglu } from "./swiglu.ts";
 import { gpu, heldBytes } from "./tensor.ts";
 import { allocTensor, readTensor, writeTensor } from "./transfer.ts";
@@ -45,8 +45,13 @@ export interface WebGpuOptions {
   readonly software?: boolean;
   /** Largest buffer; tests ask for small ones. */
   readonly mostBufferBytes?: number;
-  /** True: leave subgroups and packed dot products alone even where the GPU has them. */
+  /** True: leave subgroups, packed dot products and f16 alone even where the GPU has them. */
   readonly plain?: boolean;
+  /**
+   * Whether `linear` on many rows, which is prefill, may round activations and weights to f16 where the GPU has it; default true.
+   * False is exact: they stay f32.
+   */
+  readonly halves?: boolean;
 }
 
 /** Bun gives no larger piece of memory, and every WebGPU that allows more works with this. */
@@ -57,6 +62,8 @@ export class WebGpuBackend implements Backend {
   readonly name = "webgpu";
   readonly device: DeviceInfo;
   readonly clock: DeviceClock | null;
+  /** Whether `linear` rounds what it multiplies to f16 when there are many rows. */
+  readonly halves: boolean;
   private readonly queue: Queue;
   private readonly mostBufferBytes: number;
 
@@ -64,6 +71,7 @@ export class WebGpuBackend implements Backend {
     this.queue = queue;
     this.device = device;
     this.clock = queue.clock;
+    this.halves = queue.abilities.halves;
     this.mostBufferBytes = mostBufferBytes;
   }
 
@@ -178,11 +186,13 @@ export class WebGpuBackend implements Backend {
 
 /** @throws {DsError} kind "backend-unavailable", saying what is missing */
 export async function openWebGpu(options: WebGpuOptions = {}): Promise<Backend> {
-  const { memoryBytes = null, software = true, mostBufferBytes = MOST_BUFFER_BYTES, plain = false } = options;
+  const { memoryBytes = null, software = true, mostBufferBytes = MOST_BUFFER_BYTES } = options;
+  const { plain = false, halves = true } = options;
+  const wanted = plain ? PLAIN : { ...ALL, halves };
   const found = await findGpu(software);
   const device = await openDevice(found);
   try {
-    const abilities = plain ? PLAIN : await testAbilities(device, found);
+    const abilities = plain ? PLAIN : await testAbilities(device, found, wanted);
     const memory = found.isSoftware ? memoryBytes : null;
     const { maxBufferSize, maxStorageBufferBindingSize } = device.limits;
     const info: DeviceInfo = {
@@ -191,7 +201,7 @@ export async function openWebGpu(options: WebGpuOptions = {}): Promise<Backend> 
       weightDtypes: ["f32", "f16", "bf16", "q8_0", "q4_0", "q4_1", "q4_k", "q6_k"],
       otherWeights: "q8_0",
       kvDtypes: ["f16", "bf16", "f32"],
-      facts: deviceFacts(found, abilities),
+      facts: deviceFacts(found, wanted, abilities),
     };
     const queue = new Queue(device, new Faults(device), abilities, memory);
     return new WebGpuBackend(

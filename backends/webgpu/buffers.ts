@@ -17,6 +17,7 @@ export interface DeviceBuffer {
 /** Freed buffers up to this size are kept: a step's own tensors come back the same, bind groups and all. */
 const MOST_POOLED_BYTES = 2 ** 24;
 const MOST_POOLED_EACH = 8;
+const MOST_POOLED_IN_ALL = 2 ** 28;
 
 const STORAGE = 0x80 | 0x8 | 0x4; // GPUBufferUsage.STORAGE | COPY_DST | COPY_SRC
 
@@ -30,6 +31,7 @@ export class Buffers {
   private readonly forget: (buffer: DeviceBuffer) => void;
   private lastId = 0;
   private held = 0;
+  private pooled = 0;
 
   /** @param forget called before a buffer is destroyed */
   constructor(
@@ -52,7 +54,10 @@ export class Buffers {
    */
   take(bytes: number, what: string): { readonly buffer: DeviceBuffer; readonly isNew: boolean } {
     const pooled = this.pool.get(bytes)?.pop();
-    if (pooled !== undefined) return { buffer: pooled, isNew: false };
+    if (pooled !== undefined) {
+      this.pooled -= bytes;
+      return { buffer: pooled, isNew: false };
+    }
     if (this.memoryBytes !== null && this.held + bytes > this.memoryBytes) this.drain();
     if (this.memoryBytes !== null && this.held + bytes > this.memoryBytes) {
       throw this.refusal(what, bytes, `${this.held} of its ${this.memoryBytes} bytes are taken`);
@@ -69,21 +74,22 @@ export class Buffers {
   }
 
   give(buffer: DeviceBuffer): void {
-    if (buffer.bytes <= MOST_POOLED_BYTES) {
-      const same = this.pool.get(buffer.bytes) ?? [];
-      this.pool.set(buffer.bytes, same);
-      if (same.length < MOST_POOLED_EACH) {
-        same.push(buffer);
-        return;
-      }
+    const same = this.pool.get(buffer.bytes) ?? [];
+    if (buffer.bytes > MOST_POOLED_BYTES || same.length >= MOST_POOLED_EACH) {
+      this.destroy(buffer);
+      return;
     }
-    this.destroy(buffer);
+    if (this.pooled + buffer.bytes > MOST_POOLED_IN_ALL) this.drain();
+    this.pool.set(buffer.bytes, same);
+    same.push(buffer);
+    this.pooled += buffer.bytes;
   }
 
   /** Destroys what is pooled. */
   drain(): void {
     for (const same of this.pool.values()) for (const buffer of same) this.destroy(buffer);
     this.pool.clear();
+    this.pooled = 0;
   }
 
   private destroy(buffer: DeviceBuffer): void {

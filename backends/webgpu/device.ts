@@ -47,7 +47,7 @@ export async function findGpu(software: boolean): Promise<FoundGpu> {
 }
 
 /** Features that kernels or benchmarks use where they are offered. */
-const WANTED = ["subgroups", "timestamp-query"] as const;
+const WANTED = ["subgroups", "shader-f16", "timestamp-query"] as const;
 
 /**
  * A device with as large buffers as the adapter has.

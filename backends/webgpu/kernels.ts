@@ -15,6 +15,8 @@ export interface Abilities {
   readonly subgroups: boolean;
   /** dot4I8Packed and the like. */
   readonly packedDot: boolean;
+  /** Tiles in workgroup memory of f16: what is multiplied is rounded to 11 bits, sums stay f32. */
+  readonly halves: boolean;
 }
 
 /** Compiles kernels, each for its constants, once. */
@@ -25,14 +27,15 @@ export class Kernels {
   private readonly extensions: readonly string[];
   private readonly known = new Map<string, Kernel>();
 
-  constructor(device: GPUDevice, faults: Faults, { subgroups, packedDot }: Abilities) {
+  constructor(device: GPUDevice, faults: Faults, { subgroups, packedDot, halves }: Abilities) {
     this.device = device;
     this.faults = faults;
     this.variants = {
       ...(subgroups && { reduce: "reduce_subgroups" }),
       ...(packedDot && { dot: "dot_packed" }),
+      ...(halves && { tile_quad: "tile_quad_half" }),
     };
-    this.extensions = subgroups ? ["subgroups"] : [];
+    this.extensions = [...(subgroups ? ["subgroups"] : []), ...(halves ? ["f16"] : [])];
   }
 
   /**

@@ -41,7 +41,7 @@ function few(queue: Queue, R: number, weight: WebGpuTensor, HAS_BIAS: boolean) {
   };
 }
 
-/** Tiles of 64 rows of x and 64 of weights. */
+/** Tiles of 64 rows of x and 64 of weights, in f16 where the device's halves are used. */
 function many(queue: Queue, R: number, weight: WebGpuTensor, HAS_BIAS: boolean) {
   return {
     kernel: queue.kernel("linear_many", { TILE, HAS_BIAS }, weightVariants(weight)),

@@ -1,4 +1,5 @@
 import type { StepRows } from "../../core/backend.ts";
+import { Bindings } from "./bindings.ts";
 import { Buffers, type DeviceBuffer } from "./buffers.ts";
 import { TimestampClock } from "./clock.ts";
 import { Faults } from "./faults.ts";
@@ -6,9 +7,6 @@ import { type Abilities, type Kernel, Kernels } from "./kernels.ts";
 import { patiently } from "./patience.ts";
 import type { Constants } from "./shaders.ts";
 
-/** Most uniform buffers kept; a model's steps use some hundred. */
-const MOST_PARAMETERS = 4096;
-const UNIFORM = 0x40 | 0x8; // GPUBufferUsage.UNIFORM | COPY_DST
 const READBACK = 0x1 | 0x8; // GPUBufferUsage.MAP_READ | COPY_DST
 const MAP_READ = 0x1; // GPUMapMode.READ
 /** WebGPU's limit of workgroups along one dimension. */
@@ -21,10 +19,7 @@ export interface DeviceRows {
   readonly buffer: DeviceBuffer;
 }
 
-/**
- * Records ops into one compute pass after another and hands them over in order. Bind groups and parameter blocks are kept
- * by what they hold, so that a decode step makes none.
- */
+/** Records ops into one compute pass after another and hands them over in order. */
 export class Queue {
   readonly device: GPUDevice;
   readonly buffers: Buffers;
@@ -33,11 +28,9 @@ export class Queue {
   /** Null where the device has no time stamps. */
   readonly clock: TimestampClock | null;
   private readonly kernels: Kernels;
-  private readonly groups = new Map<string, GPUBindGroup>();
-  private readonly parameters = new Map<string, { readonly id: number; readonly buffer: GPUBuffer }>();
+  private readonly bindings: Bindings;
   private readonly readbacks: GPUBuffer[] = [];
   private readonly scratches = new Map<string, DeviceBuffer>();
-  private lastParameterId = 0;
   private encoder: GPUCommandEncoder | null = null;
   private pass: GPUComputePassEncoder | null = null;
   /** Set in `pass`. */
@@ -53,6 +46,7 @@ export class Queue {
     this.clock = device.features.has("timestamp-query")
       ? new TimestampClock(device, () => this.submit())
       : null;
+    this.bindings = new Bindings(device);
     this.kernels = new Kernels(device, faults, abilities);
     this.buffers = new Buffers(device, faults, memoryBytes, (buffer) => this.forget(buffer));
   }
@@ -104,10 +98,11 @@ export class Queue {
     const [x, y = 1, z = 1] = workgroups;
     if (x === 0 || y === 0 || z === 0) return;
     for (const buffer of buffers) this.freshen(buffer);
+    if (this.bindings.isFull) this.submit();
     const pass = this.computePass();
     if (this.passKernel !== kernel) pass.setPipeline(kernel.pipeline);
     this.passKernel = kernel;
-    pass.setBindGroup(0, this.group(kernel, parameters, buffers));
+    pass.setBindGroup(0, this.bindings.group(kernel, parameters, buffers));
     pass.dispatchWorkgroups(x, y, z);
     for (const buffer of buffers) buffer.usedIn = this.submission;
   }
@@ -190,57 +185,10 @@ export class Queue {
     buffer.usedIn = this.submission;
   }
 
-  private group(
-    kernel: Kernel,
-    parameters: readonly number[],
-    buffers: readonly DeviceBuffer[],
-  ): GPUBindGroup {
-    const block = parameters.length === 0 ? null : this.parameterBlock(parameters);
-    const key = `${kernel.id} ${block?.id ?? ""} ${buffers.map(({ id }) => id).join()}`;
-    let group = this.groups.get(key);
-    if (group === undefined) {
-      const first = block === null ? 0 : 1;
-      group = this.device.createBindGroup({
-        label: kernel.name,
-        layout: kernel.layout,
-        entries: [
-          ...(block === null ? [] : [{ binding: 0, resource: { buffer: block.buffer } }]),
-          ...buffers.map(({ gpu }, i) => ({ binding: first + i, resource: { buffer: gpu } })),
-        ],
-      });
-      this.groups.set(key, group);
-      for (const buffer of buffers) buffer.groups.push(key);
-    }
-    return group;
-  }
-
-  private parameterBlock(parameters: readonly number[]): { readonly id: number; readonly buffer: GPUBuffer } {
-    const key = parameters.join();
-    let block = this.parameters.get(key);
-    if (block === undefined) {
-      if (this.parameters.size >= MOST_PARAMETERS) this.dropParameters();
-      const words = new Uint32Array(4 * Math.ceil(parameters.length / 4));
-      words.set(parameters);
-      const buffer = this.device.createBuffer({ size: words.byteLength, usage: UNIFORM });
-      this.device.queue.writeBuffer(buffer, 0, words);
-      block = { id: ++this.lastParameterId, buffer };
-      this.parameters.set(key, block);
-    }
-    return block;
-  }
-
-  private dropParameters(): void {
-    this.submit();
-    for (const { buffer } of this.parameters.values()) buffer.destroy();
-    this.parameters.clear();
-    this.groups.clear();
-  }
-
   /** Before a buffer is destroyed: a command that names it could not be submitted any more. */
   private forget(buffer: DeviceBuffer): void {
     if (buffer.usedIn === this.submission) this.submit();
-    for (const key of buffer.groups) this.groups.delete(key);
-    buffer.groups.length = 0;
+    this.bindings.forget(buffer);
   }
 
   private readback(bytes: number): GPUBuffer {

@@ -36,7 +36,8 @@ export function conformance(op: string, bound: number, cases: readonly Case[]): 
         if (typeof backend === "string") return skip(t, `backend ${name}: ${backend}`);
         const found = await runOn(backend, one);
         const wanted = name === "reference" ? one.oracle() : await onReference(one);
-        compare(found, wanted, bounds?.[one.boundKey ?? op] ?? bounds?.[op] ?? bound);
+        const own = bounds?.(backend) ?? {};
+        compare(found, wanted, own[one.boundKey ?? op] ?? own[op] ?? bound);
       });
     }
     test(`${op}() is done with ${name}`, async () => {

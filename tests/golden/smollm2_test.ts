@@ -2,6 +2,9 @@ import assert from "node:assert/strict";
 import process from "node:process";
 import { test } from "node:test";
 import { openBackend } from "../../backends/mod.ts";
+import { openWebGpu } from "../../backends/webgpu/backend.ts";
+import type { Backend } from "../../core/backend.ts";
+import { checked } from "../../core/checked.ts";
 import { logSoftmax } from "../../core/evaluation/metrics.ts";
 import { consecutiveRows } from "../../core/model.ts";
 import { argmax } from "../../core/sampler.ts";
@@ -22,9 +25,14 @@ const shared = new Map<Tested, Promise<LoadedModel>>();
 
 async function model(tested: Tested): Promise<LoadedModel> {
   const known = shared.get(tested) ??
-    openBackend(tested).then((backend) => loadModel(realModelPath()!, { backend }));
+    open(tested).then((backend) => loadModel(realModelPath()!, { backend }));
   shared.set(tested, known);
   return await known;
+}
+
+/** Activations stay f32 throughout, which the golden ids are of. */
+async function open(tested: Tested): Promise<Backend> {
+  return tested === "reference" ? await openBackend(tested) : checked(await openWebGpu({ halves: false }));
 }
 
 /** Why a test cannot run here, or null. */

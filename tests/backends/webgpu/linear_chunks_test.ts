@@ -24,7 +24,7 @@ async function agree(
   const reference = await openReference();
   const wanted = await run(new Bench(reference), (weight) => weight);
   await reference.close();
-  const backend = await openWebGpu({ mostBufferBytes });
+  const backend = await openWebGpu({ mostBufferBytes, halves: false });
   const found = await run(new Bench(backend), (weight) => {
     assert.ok(gpu(weight).chunks.length > 2, "the weight lies in several chunks");
     return weight;

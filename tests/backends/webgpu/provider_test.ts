@@ -34,7 +34,7 @@ test("without npm webgpu the runtime's own computes the same, or what is missing
       });
       return;
     }
-    const backend = await openWebGpu();
+    const backend = await openWebGpu({ halves: false });
     assert.match(backend.device.name, /this runtime's own WebGPU/);
     const found = await modelRun(backend, 65, "f32");
     const wanted = await modelRun(await openReference(), 65, "f32");
