@@ -108,8 +108,7 @@ export class WebGpuBackend implements Backend {
   }
 
   close(): Promise<void> {
-    this.queue.close();
-    return Promise.resolve();
+    return this.queue.close();
   }
 
   embed(out: Tensor, table: Tensor): void {

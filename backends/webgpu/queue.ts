@@ -170,11 +170,14 @@ export class Queue {
     return copy;
   }
 
-  close(): void {
-    this.faults.closing();
+  /** Leaves nothing under way: Deno aborts where an isolate ends before a promise of Dawn's is settled. */
+  async close(): Promise<void> {
     this.encoder = null;
     this.pass = null;
+    await patiently(() => this.faults.settle()).catch(() => {});
+    this.faults.closing();
     this.device.destroy();
+    await patiently(() => this.device.lost);
   }
 
   private freshen(buffer: DeviceBuffer): void {

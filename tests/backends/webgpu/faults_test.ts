@@ -34,7 +34,7 @@ test("a GPU that has no more memory says how much was asked for", async (t) => {
       /a f32 tensor of \[1024, 262144\], 1073741824 bytes, .* use a smaller --context/,
     ),
   );
-  queue.close();
+  await queue.close();
 });
 
 test("alloc() refuses what passes the memory of the machine, with both numbers, before the GPU is asked", async (t) => {
@@ -67,7 +67,7 @@ test("a shader that does not compile is shown with its lines", async (t) => {
       return true;
     },
   );
-  queue.close();
+  await queue.close();
 });
 
 test("a GPU that is lost ends what waits for it with a reason and a way on", async (t) => {
