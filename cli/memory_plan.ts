@@ -5,7 +5,7 @@ import { bytesOf } from "../core/dtype.ts";
 import type { Checkpoint, CheckpointTensor } from "../core/formats/checkpoint.ts";
 import { VALUE_SUM_TOKENS } from "../core/kv_cache.ts";
 import { labelBytes, labelChannels } from "../core/labels.ts";
-import { PREFILL_CHUNK } from "../core/session.ts";
+import { prefillRows } from "../core/session.ts";
 import { stepTraffic } from "../core/traffic.ts";
 import { heldDType } from "../core/weights.ts";
 import { bytesText } from "./numbers.ts";
@@ -56,7 +56,7 @@ export function planMemory(checkpoint: Checkpoint, backend: Backend, plan: PlanF
     1,
   );
   const selecting = layout === null ? 0 : batch * (Hq * context + Hk * most);
-  const workspaceBytes = 4 * ((PREFILL_CHUNK + batch) * perRow + batch * (D + V) + selecting);
+  const workspaceBytes = 4 * ((prefillRows(backend.device) + batch) * perRow + batch * (D + V) + selecting);
 
   const sparse = layout === null ? null : new DoubleSparsityAttention(backend, config, {
     budget: { kind: "ratio", tokenSparsity: sparsity },

@@ -43,6 +43,8 @@ export interface DeviceInfo {
   readonly otherWeights?: "f32" | "q8_0";
   /** KV cache types on offer, best first. */
   readonly kvDtypes: readonly ("f32" | "f16" | "bf16")[];
+  /** Rows per pass of a prefill that keep it busy; absent: few will do. */
+  readonly prefillRows?: number;
   /** For people, by name: what else `ds doctor` prints of it. */
   readonly facts?: Readonly<Record<string, string>>;
 }
@@ -188,6 +190,8 @@ export interface Backend {
   beginStep(rows: StepRows): void;
   /** Hands over what is enqueued; does not wait. */
   submit(): void;
+  /** Hands over what is enqueued and resolves when all of it is done: a prefill waits so that it can be stopped and watched. */
+  synchronize(): Promise<void>;
   close(): Promise<void>;
 
   // transformer

@@ -93,6 +93,11 @@ export abstract class CheckedStream {
     this.inner.submit();
   }
 
+  async synchronize(): Promise<void> {
+    this.open("synchronize");
+    await this.inner.synchronize();
+  }
+
   async close(): Promise<void> {
     if (this.isClosed) return;
     this.isClosed = true;

@@ -1,6 +1,6 @@
 import type { Attention } from "./attention/attention.ts";
 import { DenseAttention } from "./attention/dense.ts";
-import type { Tensor } from "./backend.ts";
+import type { DeviceInfo, Tensor } from "./backend.ts";
 import { DsError } from "./errors.ts";
 import type { KvCache } from "./kv_cache.ts";
 import { consecutiveRows, type Model } from "./model.ts";
@@ -15,6 +15,11 @@ export interface PrefillOptions {
 
 /** Rows per prefill pass: enough to reuse each weight many times, few enough for a moving progress bar. */
 export const PREFILL_CHUNK = 64;
+
+/** Rows per prefill pass on a device: as many as it asks for. */
+export function prefillRows({ prefillRows = PREFILL_CHUNK }: DeviceInfo): number {
+  return prefillRows;
+}
 
 /** One sequence in one slot: prefill densely, then decode token by token with some attention. */
 export class Session {
@@ -43,10 +48,12 @@ export class Session {
   async prefill(ids: ArrayLike<number>, options: PrefillOptions = {}): Promise<Tensor> {
     if (ids.length === 0) throw new RangeError("Cannot prefill no tokens: needs at least 1");
     this.room(ids.length);
-    const chunk = options.chunk ?? PREFILL_CHUNK;
+    const { backend } = this.model;
+    const chunk = options.chunk ?? prefillRows(backend.device);
     if (!(chunk >= 1)) throw new RangeError(`Cannot prefill ${chunk} rows at once: needs at least 1`);
     const all = Int32Array.from(ids);
     let logits: Tensor | null = null;
+    let passBefore = Promise.resolve();
     for (let first = 0; first < all.length; first += chunk) {
       options.signal?.throwIfAborted();
       const piece = all.subarray(first, first + chunk);
@@ -55,10 +62,18 @@ export class Session {
       const logitRows = isLast ? Int32Array.of(piece.length - 1) : new Int32Array(0);
       logits = await this.model.forward(this.cache, rows, this.dense, { logitRows });
       this.tokens += piece.length;
-      options.onProgress?.(first + piece.length, all.length);
+      const pass = backend.synchronize().then(() => {
+        if (!options.signal?.aborted) options.onProgress?.(first + piece.length, all.length);
+      });
+      // A pass is recorded while the device is at the one before, and no further: then it can be stopped.
+      await passBefore;
+      passBefore = pass;
+      // Heard of below, unless something else ends the prefill first.
+      pass.catch(() => {});
       // Lets Ctrl-C and timers through: a synchronous backend never yields by itself.
       await new Promise((resolve) => setTimeout(resolve, 0));
     }
+    await passBefore;
     return logits!;
   }
 

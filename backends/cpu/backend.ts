@@ -116,6 +116,11 @@ export class CpuBackend implements Backend {
     this.queue.flush();
   }
 
+  synchronize(): Promise<void> {
+    this.queue.flush();
+    return Promise.resolve();
+  }
+
   close(): Promise<void> {
     return this.pool.close();
   }

@@ -99,6 +99,10 @@ export class ReferenceBackend implements Backend {
 
   submit(): void {}
 
+  synchronize(): Promise<void> {
+    return Promise.resolve();
+  }
+
   close(): Promise<void> {
     this.rows = NO_ROWS;
     return Promise.resolve();

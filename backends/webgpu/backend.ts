@@ -56,6 +56,8 @@ export interface WebGpuOptions {
 
 /** Bun gives no larger piece of memory, and every WebGPU that allows more works with this. */
 const MOST_BUFFER_BYTES = 2 ** 30;
+/** Tiles of 64 rows by 64 of even small weights then make hundreds of workgroups. */
+const PREFILL_ROWS = 512;
 
 /** WGSL kernels on any GPU. Ops are recorded and handed over together; only `download` waits. */
 export class WebGpuBackend implements Backend {
@@ -105,6 +107,10 @@ export class WebGpuBackend implements Backend {
 
   submit(): void {
     this.queue.submit();
+  }
+
+  synchronize(): Promise<void> {
+    return this.queue.synchronize();
   }
 
   close(): Promise<void> {
@@ -200,6 +206,7 @@ export async function openWebGpu(options: WebGpuOptions = {}): Promise<Backend> 
       weightDtypes: ["f32", "f16", "bf16", "q8_0", "q4_0", "q4_1", "q4_k", "q6_k"],
       otherWeights: "q8_0",
       kvDtypes: ["f16", "bf16", "f32"],
+      ...(!found.isSoftware && { prefillRows: PREFILL_ROWS }),
       facts: deviceFacts(found, wanted, abilities),
     };
     const queue = new Queue(device, new Faults(device), abilities, memory);

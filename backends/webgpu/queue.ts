@@ -138,6 +138,13 @@ export class Queue {
     this.device.queue.submit([commands]);
   }
 
+  /** @throws the first fault of the device so far */
+  async synchronize(): Promise<void> {
+    this.submit();
+    await patiently(() => this.device.queue.onSubmittedWorkDone());
+    await this.faults.settle();
+  }
+
   /**
    * The bytes of some pieces of buffers, one after the other, as of this call.
    *

@@ -1,7 +1,7 @@
 import { DenseAttention } from "../attention/dense.ts";
 import { KvCache } from "../kv_cache.ts";
 import type { Model } from "../model.ts";
-import { PREFILL_CHUNK, Session, takeArgmax } from "../session.ts";
+import { prefillRows, Session, takeArgmax } from "../session.ts";
 import { stepTraffic, weightTraffic } from "../traffic.ts";
 import { randomTokens } from "./decode.ts";
 import type { TimedCase } from "./timing.ts";
@@ -39,9 +39,10 @@ export class PrefillBench {
       labels: null,
     });
     const dense = new DenseAttention(backend, config);
+    const chunk = prefillRows(backend.device);
     let bytes = 0;
-    for (let first = 0; first < context; first += PREFILL_CHUNK) {
-      const end = Math.min(first + PREFILL_CHUNK, context);
+    for (let first = 0; first < context; first += chunk) {
+      const end = Math.min(first + chunk, context);
       bytes += weightTraffic(model.backend, model.weights) + stepTraffic(dense, config, kvDtype, end).bytes;
     }
     this.bytes = bytes;

@@ -84,6 +84,18 @@ conformance("upload, download", 0, [
     },
   ),
   transfer(
+    "all of it, once everything before is done",
+    async (bench) => {
+      const tensor = bench.tensor(x, [7, 33]);
+      for (let i = 0; i < 3; i++) {
+        bench.backend.add(tensor, tensor);
+        await bench.backend.synchronize();
+      }
+      return await bench.backend.download(tensor);
+    },
+    () => new Uint8Array(x.map((value) => 8 * value).buffer),
+  ),
+  transfer(
     "bytes as of the call, whatever is enqueued after it",
     async (bench) => {
       const tensor = bench.tensor(x, [7, 33]);

@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { WebGpuBackend } from "../../../backends/webgpu/backend.ts";
+import { openWebGpu, WebGpuBackend } from "../../../backends/webgpu/backend.ts";
 import { findGpu, openDevice } from "../../../backends/webgpu/device.ts";
 import { Faults } from "../../../backends/webgpu/faults.ts";
 import { Queue } from "../../../backends/webgpu/queue.ts";
@@ -63,3 +63,25 @@ for (const mode of ["dense", "double-sparsity"] as const) {
     await backend.close();
   });
 }
+
+test("a prefill tells what the GPU has done and can be stopped", async (t) => {
+  if (absence !== null) return skip(t, absence);
+  const backend = checked(await openWebGpu());
+  const { model } = await loadModel("stories260k", { backend });
+  const cache = cacheOf(model, 200);
+  const session = new Session(model, cache);
+  const controller = new AbortController();
+  const progress: number[] = [];
+  const prefill = session.prefill(randomIds(4, 200, model.config.vocabSize), {
+    chunk: 20,
+    signal: controller.signal,
+    onProgress: (done) => {
+      progress.push(done);
+      if (done === 60) controller.abort(new Error("enough"));
+    },
+  });
+  await assert.rejects(prefill, /enough/);
+  assert.deepEqual(progress, [20, 40, 60]);
+  assert.ok(session.length <= 100, `${session.length} tokens were handed over when 60 were done`);
+  await backend.close();
+});
