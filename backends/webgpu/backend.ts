@@ -56,7 +56,7 @@ export interface WebGpuOptions {
 
 /** Bun gives no larger piece of memory, and every WebGPU that allows more works with this. */
 const MOST_BUFFER_BYTES = 2 ** 30;
-/** Tiles of 64 rows by 64 of even small weights then make hundreds of workgroups. */
+/** Eight tiles of 64 rows beside each other, so that weights of a few thousand rows make hundreds of workgroups. */
 const PREFILL_ROWS = 512;
 
 /** WGSL kernels on any GPU. Ops are recorded and handed over together; only `download` waits. */

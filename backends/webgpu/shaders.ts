@@ -1,12 +1,11 @@
 import { readFileSync } from "node:fs";
 import { DsError } from "../../core/errors.ts";
 
-const provided = new Map<string, string>();
 const texts = new Map<string, string>();
 
 /** Hands over the text of `kernels/<name>.wgsl` where it does not lie beside the code. */
 export function provideShader(name: string, text: string): void {
-  provided.set(name, text);
+  texts.set(name, text);
 }
 
 /** What a kernel is compiled for: numbers and switches, `const` in WGSL. Integers are u32 there, floats f32. */
@@ -44,7 +43,7 @@ function literal(value: number | boolean): string {
 }
 
 function shaderText(name: string): string {
-  const known = provided.get(name) ?? texts.get(name);
+  const known = texts.get(name);
   if (known !== undefined) return known;
   try {
     const text = readFileSync(new URL(`./kernels/${name}.wgsl`, import.meta.url), "utf8");

@@ -9,6 +9,7 @@ import { spawnSync } from "node:child_process";
 import { readdirSync, writeFileSync } from "node:fs";
 import process from "node:process";
 import { fileURLToPath } from "node:url";
+import { openBackend } from "../../backends/mod.ts";
 import { realModelPath } from "../support/real_model.ts";
 
 const ROOT = fileURLToPath(new URL("../..", import.meta.url));
@@ -68,7 +69,7 @@ const lines: string[][] = [[
   "wanted",
 ]];
 
-if (conforms()) {
+if (await isThere() && conforms()) {
   ds(["doctor"]);
   for (const shape of isQuick ? SMALL : LARGE) benchAttention(shape);
   if (isQuick) console.log("not run: decode of smollm2-135m, for want of time");
@@ -77,6 +78,20 @@ if (conforms()) {
   } else benchDecode();
   console.log(`\n${table(lines)}`);
   if (jsonAt >= 0) writeFileSync(process.argv[jsonAt + 1]!, `${JSON.stringify(records, null, 2)}\n`);
+}
+
+/** Tests skip a backend that cannot be opened: here that is a failure. */
+async function isThere(): Promise<boolean> {
+  try {
+    const backend = await openBackend("webgpu", { software: isQuick });
+    console.log(`webgpu: ${backend.device.name}`);
+    await backend.close();
+    return true;
+  } catch (error) {
+    console.error(error instanceof Error ? error.message : String(error));
+    process.exitCode = 1;
+    return false;
+  }
 }
 
 /** The conformance suite and the backend's own tests on the GPU itself. */
@@ -93,7 +108,7 @@ function conforms(): boolean {
     stdio: "inherit",
   });
   if (status !== 0) {
-    console.error("backend webgpu is wrong on this GPU, or there is none (see above): nothing was timed");
+    console.error("backend webgpu is wrong on this GPU (see above): nothing was timed");
     process.exitCode = 1;
   }
   return status === 0;
@@ -145,7 +160,9 @@ function ds(argv: readonly string[]): string | null {
     stdio: ["ignore", "pipe", "inherit"],
   });
   if (!argv.includes("--json")) console.log(stdout);
-  return status === 0 ? stdout : null;
+  if (status === 0) return stdout;
+  process.exitCode = 1;
+  return null;
 }
 
 function add(what: string, row: Row, wanted: string): void {

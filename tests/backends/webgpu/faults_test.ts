@@ -8,9 +8,12 @@ import { PLAIN } from "../../../backends/webgpu/self_test.ts";
 import { provideShader } from "../../../backends/webgpu/shaders.ts";
 import { DsError } from "../../../core/errors.ts";
 import { skip } from "../../support/skip.ts";
-import { useSwiftShader } from "../../support/swiftshader.ts";
+import { isOwnGpu, useTestGpu } from "../../support/webgpu.ts";
 
-const absence = useSwiftShader();
+const absence = useTestGpu();
+/** Why what only a GPU in software shows is not tested. */
+const inSoftware = absence ??
+  (isOwnGpu ? "a GPU in software, and DS_TEST_GPU=1 asks for the machine's own" : null);
 
 async function openQueue(): Promise<Queue> {
   const device = await openDevice(await findGpu(true));
@@ -24,7 +27,7 @@ const refusal = (kind: string, message: RegExp) => (error: unknown) => {
 };
 
 test("a GPU that has no more memory says how much was asked for", async (t) => {
-  if (absence !== null) return skip(t, absence);
+  if (inSoftware !== null) return skip(t, inSoftware);
   const queue = await openQueue();
   const { buffer } = queue.buffers.take(2 ** 30, "a f32 tensor of [1024, 262144]");
   await assert.rejects(
@@ -38,7 +41,7 @@ test("a GPU that has no more memory says how much was asked for", async (t) => {
 });
 
 test("alloc() refuses what passes the memory of the machine, with both numbers, before the GPU is asked", async (t) => {
-  if (absence !== null) return skip(t, absence);
+  if (inSoftware !== null) return skip(t, inSoftware);
   const backend = await openWebGpu({ memoryBytes: 1_000_000 });
   const kept = backend.alloc({ dtype: "f32", shape: [200_000] });
   assert.throws(
@@ -82,7 +85,7 @@ test("a GPU that is lost ends what waits for it with a reason and a way on", asy
 });
 
 test("a GPU in software is refused where it was not asked for", async (t) => {
-  if (absence !== null) return skip(t, absence);
+  if (inSoftware !== null) return skip(t, inSoftware);
   await assert.rejects(
     openWebGpu({ software: false }),
     refusal("backend-unavailable", /there is only SwiftShader.*, in software: use --backend cpu/),
