@@ -65,11 +65,11 @@ export class Session {
       const pass = backend.synchronize().then(() => {
         if (!options.signal?.aborted) options.onProgress?.(first + piece.length, all.length);
       });
+      // Heard of below, unless something else ends the prefill first.
+      pass.catch(() => {});
       // A pass is recorded while the device is at the one before, and no further: then it can be stopped.
       await passBefore;
       passBefore = pass;
-      // Heard of below, unless something else ends the prefill first.
-      pass.catch(() => {});
       // Lets Ctrl-C and timers through: a synchronous backend never yields by itself.
       await new Promise((resolve) => setTimeout(resolve, 0));
     }
