@@ -1,14 +1,10 @@
-import { DEFAULT_FORCED, headTokens } from "../core/attention/budget.ts";
-import { DoubleSparsityAttention } from "../core/attention/double_sparsity.ts";
 import type { Backend, LabelLayout } from "../core/backend.ts";
 import { bytesOf } from "../core/dtype.ts";
 import type { Checkpoint, CheckpointTensor } from "../core/formats/checkpoint.ts";
-import { VALUE_SUM_TOKENS } from "../core/kv_cache.ts";
-import { labelBytes, labelChannels } from "../core/labels.ts";
-import { prefillRows } from "../core/session.ts";
 import { stepTraffic } from "../core/traffic.ts";
 import { heldDType } from "../core/weights.ts";
 import { bytesText } from "./numbers.ts";
+import { rehearseRun, sparseAttention } from "./rehearse_run.ts";
 
 export interface PlanFacts {
   readonly context: number;
@@ -35,49 +31,25 @@ export interface MemoryPlan {
 }
 
 /** What loading and running a checkpoint would allocate, from its headers alone. */
-export function planMemory(checkpoint: Checkpoint, backend: Backend, plan: PlanFacts): MemoryPlan {
+export async function planMemory(
+  checkpoint: Checkpoint,
+  backend: Backend,
+  plan: PlanFacts,
+): Promise<MemoryPlan> {
   const { config } = checkpoint;
-  const { context, batch, kvDtype, layout, sparsity } = plan;
-  const { numLayers: L, numHeads: Hq, numKvHeads: Hk, headDim: d, hiddenSize: D, ffnSize: F, vocabSize: V } =
-    config;
-
-  const weights = planWeights(checkpoint, backend, context);
-  const { weightBytes } = weights;
+  const { context, kvDtype, layout, batch } = plan;
+  const { numLayers: L, numKvHeads: Hk, headDim: d } = config;
+  const bytes = await rehearseRun(checkpoint, backend, plan);
+  const { largestTensorBytes, gatheredBytes } = planWeights(checkpoint, backend, context);
   const layerKvBytes = backend.footprint({ dtype: kvDtype, shape: [batch, Hk, context, 2, d] });
-  const kvBytes = L * layerKvBytes;
-  const sums = Math.ceil(context / VALUE_SUM_TOKENS) * d * 4;
-  const labels = layout === null
-    ? 0
-    : L * Hk * (batch * (context * labelBytes(layout) + sums) + labelChannels(layout) * 16);
-
-  const perRow = 2 * D + (Hq + 2 * Hk) * d + Hq * d + 3 * F;
-  const most = Math.max(
-    headTokens({ kind: "ratio", tokenSparsity: sparsity }, DEFAULT_FORCED, 1, context),
-    1,
-  );
-  const selecting = layout === null ? 0 : batch * (Hq * context + Hk * most);
-  const workspaceBytes = 4 * ((prefillRows(backend.device) + batch) * perRow + batch * (D + V) + selecting);
-
-  const sparse = layout === null ? null : new DoubleSparsityAttention(backend, config, {
-    budget: { kind: "ratio", tokenSparsity: sparsity },
-    forced: DEFAULT_FORCED,
-    shares: null,
-    perHead: false,
-    tail: true,
-    layout,
-    denseLayers: [],
-    denseBelow: 0,
-  }, context);
+  const sparse = layout === null ? null : sparseAttention(backend, config, { ...plan, layout });
   return {
-    weightBytes,
-    kvBytes,
-    labelBytes: labels,
-    workspaceBytes,
-    totalBytes: weightBytes + kvBytes + labels + workspaceBytes,
-    largestTensorBytes: Math.max(weights.largestTensorBytes, layerKvBytes),
+    ...bytes,
+    totalBytes: bytes.weightBytes + bytes.kvBytes + bytes.labelBytes + bytes.workspaceBytes,
+    largestTensorBytes: Math.max(largestTensorBytes, layerKvBytes),
     denseKvBytesPerToken: L * Hk * context * bytesOf(kvDtype, 2 * d),
     sparseKvBytesPerToken: sparse && stepTraffic(sparse, config, kvDtype, context).bytes,
-    weightBytesPerToken: weightBytes - weights.gatheredBytes,
+    weightBytesPerToken: bytes.weightBytes - gatheredBytes,
   };
 }
 

@@ -39,7 +39,7 @@ async function show(
   const kvDtype = kvDtypeOf(backend, options.kvDtype);
   const layout = options.labels ?? (config.headDim < 8 ? null : defaultLabelLayout(config.headDim));
   const { batch, sparsity } = options;
-  const plan = planMemory(opened.checkpoint, backend, { context, batch, kvDtype, layout, sparsity });
+  const plan = await planMemory(opened.checkpoint, backend, { context, batch, kvDtype, layout, sparsity });
   const { totalMemory, freeMemory } = describeRuntime();
   const isInMainMemory = MAIN_MEMORY.includes(backend.name);
   const runtimeBytes = await residentBytes() + GROWTH_BYTES;

@@ -43,6 +43,8 @@ export interface DeviceInfo {
   readonly otherWeights?: "f32" | "q8_0";
   /** KV cache types on offer, best first. */
   readonly kvDtypes: readonly ("f32" | "f16" | "bf16")[];
+  /** Bytes of its last cache, which a benchmark must go beyond; absent: unknown. */
+  readonly cacheBytes?: number;
   /** Rows per pass of a prefill that keep it busy; absent: few will do. */
   readonly prefillRows?: number;
   /** For people, by name: what else `ds doctor` prints of it. */
@@ -165,6 +167,21 @@ export interface DeviceClock {
   stop(): Promise<number>;
 }
 
+/** Bytes of a device that are taken. */
+export interface HeldBytes {
+  readonly tensors: number;
+  /** What ops work in, where the device counts it. */
+  readonly workspace: number;
+  /** Of both, when it was most. */
+  readonly most: number;
+}
+
+/** A device whose memory is counted and not taken: its ops compute nothing, its downloads are zeros. */
+export interface Rehearsal {
+  readonly backend: Backend;
+  held(): HeldBytes;
+}
+
 export interface Backend {
   readonly name: string;
   readonly device: DeviceInfo;
@@ -175,6 +192,8 @@ export interface Backend {
 
   /** The bytes `alloc(spec)` takes here, repacking counted: what `ds plan` adds up before anything is loaded. */
   footprint(spec: TensorSpec): number;
+  /** What `ds plan` runs a step on; the caller closes it. */
+  rehearse(): Rehearsal;
   /** Zero-filled. @throws {DsError} kind "out-of-memory", with both numbers, before the device is lost */
   alloc(spec: TensorSpec): Tensor;
   /** Little-endian bytes in the tensor's dtype, copied when it returns; `byteOffset` and the length must be whole rows of

@@ -1,4 +1,4 @@
-import type { Backend, DeviceClock, DeviceInfo, StepRows, Tensor, TensorSpec } from "./backend.ts";
+import type { Backend, DeviceClock, DeviceInfo, Rehearsal, StepRows, Tensor, TensorSpec } from "./backend.ts";
 import { checkCount, checkRows, Lifetimes, mustBe, outOfRange, type RowBounds, shapeText } from "./checks.ts";
 import { blockValues, bytesOf, isBlockDType } from "./dtype.ts";
 
@@ -21,6 +21,10 @@ export abstract class CheckedStream {
 
   footprint(spec: TensorSpec): number {
     return this.inner.footprint(spec);
+  }
+
+  rehearse(): Rehearsal {
+    return this.inner.rehearse();
   }
 
   alloc(spec: TensorSpec): Tensor {

@@ -38,6 +38,8 @@ export interface Weights {
 export interface LoadOptions {
   /** Positions the rotary table covers. */
   readonly context: number;
+  /** Only memory is taken: nothing is read or made. */
+  readonly isRehearsal?: boolean;
   readonly onProgress?: (doneBytes: number, totalBytes: number) => void;
 }
 
@@ -70,7 +72,7 @@ export async function loadWeights(
   checkpoint: Checkpoint,
   options: LoadOptions,
 ): Promise<Weights> {
-  const loader = new Loader(backend, checkpoint, options.onProgress);
+  const loader = new Loader(backend, checkpoint, options);
   try {
     return await loadAll(loader, checkpoint, options.context);
   } catch (error) {
@@ -96,24 +98,26 @@ async function loadAll(loader: Loader, { config, tensors }: Checkpoint, context:
   }
   const finalNorm = await loader.vector("finalNorm", D);
   const output = tensors.has("output") ? await loader.matrix("output", V, D) : loader.tied(config, embedding);
-  const table = ropeTable(config.rope, d, context);
-  return { embedding, layers, finalNorm, output, ropeTable: loader.own(table, [context, 2, d / 2]) };
+  const table = loader.own(() => ropeTable(config.rope, d, context), [context, 2, d / 2]);
+  return { embedding, layers, finalNorm, output, ropeTable: table };
 }
 
 class Loader {
   private readonly backend: Backend;
   private readonly checkpoint: Checkpoint;
   private readonly onProgress: LoadOptions["onProgress"];
+  private readonly isRehearsal: boolean;
   private readonly owned: Tensor[] = [];
   /** Every piece passes through it. */
   private piece = new Uint8Array(0);
   private floats = new Float32Array(0);
   private done = 0;
 
-  constructor(backend: Backend, checkpoint: Checkpoint, onProgress: LoadOptions["onProgress"]) {
+  constructor(backend: Backend, checkpoint: Checkpoint, { onProgress, isRehearsal = false }: LoadOptions) {
     this.backend = backend;
     this.checkpoint = checkpoint;
     this.onProgress = onProgress;
+    this.isRehearsal = isRehearsal;
   }
 
   free(): void {
@@ -121,9 +125,9 @@ class Loader {
   }
 
   /** A tensor of values that come from no file. */
-  own(values: Float32Array, shape: readonly number[]): Tensor {
+  own(values: () => Float32Array, shape: readonly number[]): Tensor {
     const tensor = this.alloc("f32", shape);
-    this.backend.upload(tensor, bytesOfArray(values));
+    if (!this.isRehearsal) this.backend.upload(tensor, bytesOfArray(values()));
     return tensor;
   }
 
@@ -175,7 +179,7 @@ class Loader {
         biases?.set(await this.values(`${piece.name}.bias`, piece.rows), row);
         row += piece.rows;
       }
-      const bias = biases && this.own(biases, [rows]);
+      const bias = biases && this.own(() => biases, [rows]);
       parts.push({ weight, bias, column });
       column += rows;
       first = last;
@@ -210,6 +214,7 @@ class Loader {
     target: Tensor,
     firstRow: number,
   ): Promise<void> {
+    if (this.isRehearsal) return;
     const columns = stored.shape[stored.shape.length - 1];
     const rowBytes = bytesOf(target.dtype, columns);
     const perPiece = rowsPerPiece(columns);
@@ -229,6 +234,7 @@ class Loader {
 
   private async values(name: string, size: number): Promise<Float32Array> {
     const stored = this.find(name, [size]);
+    if (this.isRehearsal) return new Float32Array(size);
     const bytes = await stored.readRows(0, 1);
     this.done += bytes.byteLength;
     return this.decode(stored, bytes, size);

@@ -7,6 +7,7 @@ import type {
   ForcedTokens,
   HeadCounts,
   LayerCache,
+  Rehearsal,
   RopeOptions,
   Scores,
   Selection,
@@ -14,6 +15,7 @@ import type {
   Tensor,
   TensorSpec,
 } from "../../core/backend.ts";
+import { rehearsalOf } from "../../core/rehearsal.ts";
 import { add } from "./add.ts";
 import { appendKv } from "./append_kv.ts";
 import { argmax } from "./argmax.ts";
@@ -79,6 +81,14 @@ export class WebGpuBackend implements Backend {
 
   footprint(spec: TensorSpec): number {
     return heldBytes(spec);
+  }
+
+  rehearse(): Rehearsal {
+    return rehearsalOf({
+      name: this.name,
+      device: this.device,
+      footprint: (spec) => this.footprint(spec),
+    });
   }
 
   alloc(spec: TensorSpec): Tensor {

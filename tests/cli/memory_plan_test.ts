@@ -30,7 +30,7 @@ test("planWeights() foretells every byte that loadWeights() asks for, and the la
   await loadWeights(backend, checkpoint, { context: 128 });
   assert.equal(plan.weightBytes, asked.reduce((sum, bytes) => sum + bytes, 0));
   assert.equal(plan.largestTensorBytes, Math.max(...asked));
-  assert.equal(planMemory(checkpoint, backend, PLAN).weightBytes, plan.weightBytes);
+  assert.equal((await planMemory(checkpoint, backend, PLAN)).weightBytes, plan.weightBytes);
   await checkpoint.close();
 });
 
@@ -77,7 +77,7 @@ test("planMemory() counts the weights that loadWeights() then holds, whatever it
     Object.assign(asking, { device: { ...backend.device, otherWeights } });
     const changed = { ...checkpoint, tensors };
     const facts = { context: 16, batch: 1, kvDtype: "f32", layout: null, sparsity: 1 } as const;
-    const { weightBytes } = planMemory(changed, asking, facts);
+    const { weightBytes } = await planMemory(changed, asking, facts);
     const weights = await loadWeights(asking, changed, { context: 16 });
     const held = [...tensorsOf(weights)].reduce((sum, tensor) => sum + backend.footprint(tensor), 0);
     assert.equal(weightBytes, held);
