@@ -81,7 +81,7 @@ async function measureContext(
 }
 
 function planOf(shape: AttentionBenchShape, backend: Backend): AttentionPlan {
-  return planAttentionBench(shape, deviceMemory(backend));
+  return planAttentionBench(shape, deviceMemory(backend), backend.device.cacheBytes);
 }
 
 function shapeOf(options: BenchOptions, { device }: Backend, context: number): AttentionBenchShape {

@@ -20,8 +20,10 @@ export interface AttentionBenchShape extends HeadShape {
 
 /** What the sparse step must read of all copies together, so that no cache below this size answers for memory. */
 const BEYOND_CACHES = 2 ** 26;
-/** Copies stop at this many bytes, at this share of the memory there is, and at this count. */
-const MOST_BYTES = 2 ** 30;
+/** The same where the last cache is known, in its sizes: some of what was read is still there when more than it holds was. */
+const BEYOND_CACHE_TIMES = 4;
+/** Copies stop at this many times what they must read together, at this share of the memory there is, and at this count. */
+const MOST_TIMES = 16;
 const MOST_SHARE = 1 / 4;
 const MOST_COPIES = 256;
 
@@ -34,15 +36,25 @@ export interface AttentionPlan {
   readonly workingSetBytes: number;
 }
 
-/** @param memoryBytes that the device has */
-export function planAttentionBench(shape: AttentionBenchShape, memoryBytes: number): AttentionPlan {
+/**
+ * @param memoryBytes that the device has
+ * @param cacheBytes of its last cache; 0: unknown
+ */
+export function planAttentionBench(
+  shape: AttentionBenchShape,
+  memoryBytes: number,
+  cacheBytes = 0,
+): AttentionPlan {
   const { batch, context, numHeads, numKvHeads, headDim, kvDtype, layout } = shape;
   const kvBytes = batch * numKvHeads * context * bytesOf(kvDtype, 2 * headDim);
   const labels = batch * numKvHeads *
     (context * labelBytes(layout) + Math.ceil(context / VALUE_SUM_TOKENS) * headDim * 4);
   const read = labels + kvBytes * Math.min(1, shape.tokenSparsity);
-  const room = Math.floor(Math.min(MOST_BYTES, memoryBytes * MOST_SHARE) / (kvBytes + labels));
-  const copies = Math.max(1, Math.min(Math.ceil(BEYOND_CACHES / read), room, MOST_COPIES));
+  const beyond = Math.max(BEYOND_CACHES, BEYOND_CACHE_TIMES * cacheBytes);
+  const room = Math.floor(Math.min(MOST_TIMES * beyond, memoryBytes * MOST_SHARE) / (kvBytes + labels));
+  // Repeats per sample are a power of two as well: then samples ask for the same work, which a device may have recorded.
+  const wanted = 2 ** Math.ceil(Math.log2(beyond / read));
+  const copies = 2 ** Math.floor(Math.log2(Math.max(1, Math.min(wanted, room, MOST_COPIES))));
   const selected = headTokens(budgetOf(shape), DEFAULT_FORCED, 1, context) * numKvHeads;
   const stepBytes = 2 * 4 * batch * (numHeads * context + selected);
   return {
