@@ -11,8 +11,10 @@ export interface OpenOptions {
   readonly memoryBytes?: number;
   /** Threads of backend "cpu"; default: one per core. */
   readonly threads?: number;
-  /** Whether backend "webgpu" may be a GPU in software, slower than "cpu"; default: only where it is asked for by name. */
+  /** Whether backends "cuda" and "webgpu" may be in software, slower than "cpu"; default: only where they are asked for by name. */
   readonly software?: boolean;
+  /** Where the library of backend "cuda" is; default: $DS_CUDA_LIBRARY, beside the executable, or where it is built. */
+  readonly cudaLibrary?: string;
 }
 
 /**
@@ -20,6 +22,10 @@ export interface OpenOptions {
  * for loads nothing. "auto" tries them in this order, best first.
  */
 const OPENERS: ReadonlyMap<BackendName, (options: OpenOptions) => Promise<Backend>> = new Map([
+  [
+    "cuda",
+    async (options: OpenOptions) => (await import("./cuda/backend.ts")).openCuda(options),
+  ],
   [
     "webgpu",
     async (options: OpenOptions) => (await import("./webgpu/backend.ts")).openWebGpu(options),
@@ -88,6 +94,18 @@ export async function provideWebGpuFiles({ shaders, dawn }: WebGpuFiles): Promis
   const { provideDawn } = await import("./webgpu/device.ts");
   for (const [name, text] of Object.entries(shaders)) provideShader(name, text);
   provideDawn(dawn);
+}
+
+/** What backend "cuda" would find among the installed packages. */
+export interface CudaFiles {
+  /** Loads the native part of npm `koffi`. */
+  readonly koffi: () => unknown;
+}
+
+/** As `provideCpuFiles`, for backend "cuda". */
+export async function provideCudaFiles({ koffi }: CudaFiles): Promise<void> {
+  const { provideKoffi } = await import("./cuda/library.ts");
+  provideKoffi(koffi);
 }
 
 /** One line of `ds doctor`. */

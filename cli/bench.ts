@@ -1,4 +1,4 @@
-import { type BackendName, backendStatus, openBackend } from "../backends/mod.ts";
+import { type BackendName, backendStatus, openBackend, type OpenOptions } from "../backends/mod.ts";
 import type { Backend } from "../core/backend.ts";
 import { CEILING_BYTES, measureCeiling } from "../core/bench/ceiling.ts";
 import type { BenchRow } from "../core/bench/row.ts";
@@ -46,18 +46,23 @@ export async function benchCommand(options: BenchOptions, terminal: Terminal): P
   if (terminal.json) terminal.out(jsonLine(benchRecord(options, devices, rows)));
 }
 
-async function openAll({ backends, threads }: BenchOptions, opened: Backend[]): Promise<void> {
+async function openAll(
+  { backends, threads, cudaLibrary }: BenchOptions,
+  opened: Backend[],
+): Promise<void> {
   const { freeMemory: memoryBytes, cpus } = describeRuntime();
-  const names = backends.length > 0 ? backends as readonly BackendName[] : await workingBackends();
+  const options = { memoryBytes, threads: threads ?? cpus, ...(cudaLibrary !== null && { cudaLibrary }) };
+  const names = backends.length > 0 ? backends as readonly BackendName[] : await workingBackends(options);
   if (threads !== null) requireThreads(threads, names);
-  for (const name of names) opened.push(await openBackend(name, { memoryBytes, threads: threads ?? cpus }));
+  for (const name of names) opened.push(await openBackend(name, options));
 }
 
 /** The reference backend and GPUs in software are no contenders: they are measured where they were named, the former also where it is all there is. */
-async function workingBackends(): Promise<BackendName[]> {
-  const working = (await backendStatus({ software: false })).filter(({ available }) => available).map((
-    { name },
-  ) => name);
+async function workingBackends(options: OpenOptions): Promise<BackendName[]> {
+  const working = (await backendStatus({ ...options, software: false })).filter(({ available }) => available)
+    .map((
+      { name },
+    ) => name);
   const contenders = working.filter((name) => name !== "reference");
   return contenders.length > 0 ? contenders : working;
 }

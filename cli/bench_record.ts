@@ -38,7 +38,7 @@ export function benchRecord(
 
 /** The command that does the same again, every default spelt out. */
 export function commandLine(options: BenchOptions): string {
-  const { kind, backends, labels, threads, calibration } = options;
+  const { kind, backends, labels, threads, cudaLibrary, calibration } = options;
   const words = ["ds bench", kind];
   if (backends.length > 0) words.push(`--backends ${backends.join(",")}`);
   words.push(`--contexts ${options.contexts.join(",")}`);
@@ -52,6 +52,7 @@ export function commandLine(options: BenchOptions): string {
   }
   if (kind === "decode" && calibration !== undefined) words.push(`--calibration ${quoted(calibration)}`);
   if (threads !== null) words.push(`--threads ${threads}`);
+  if (cudaLibrary !== null) words.push(`--cuda-library ${quoted(cudaLibrary)}`);
   words.push(`--samples ${options.samples} --seconds ${options.seconds}`);
   return words.join(" ");
 }

@@ -9,7 +9,7 @@ import tokenizer from "../runtime/embedded/tok512.bin" with { type: "file" };
 import smollm2 from "../calibrations/smollm2-135m.dscal" with { type: "file" };
 import kernels from "../backends/cpu/kernels.wasm" with { type: "file" };
 import relaxedKernels from "../backends/cpu/kernels_relaxed.wasm" with { type: "file" };
-import { provideCpuFiles, provideWebGpuFiles } from "../backends/mod.ts";
+import { provideCpuFiles, provideCudaFiles, provideWebGpuFiles } from "../backends/mod.ts";
 import shaders from "../dist/parts/shaders.json" with { type: "json" };
 import { provideAsset } from "../runtime/assets.ts";
 import { main } from "./main.ts";
@@ -33,5 +33,6 @@ await provideCpuFiles({
 
 // What `binary_parts.ts` gathered. Only a call of require with its path as it stands makes Bun pack an addon.
 await provideWebGpuFiles({ shaders, dawn: () => require("../dist/parts/dawn.node") });
+await provideCudaFiles({ koffi: () => require("../dist/parts/koffi.node") });
 
 process.exit(await main(process.argv.slice(2), process.env, processStreams()));

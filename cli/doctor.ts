@@ -1,4 +1,10 @@
-import { type BackendName, type BackendStatus, backendStatus, openBackend } from "../backends/mod.ts";
+import {
+  type BackendName,
+  type BackendStatus,
+  backendStatus,
+  openBackend,
+  type OpenOptions,
+} from "../backends/mod.ts";
 import { calibrationFacts } from "../calibrations/facts.ts";
 import { builtinText } from "../calibrations/texts/builtin.ts";
 import { DEFAULT_BUDGET, DEFAULT_FORCED } from "../core/attention/budget.ts";
@@ -39,17 +45,15 @@ interface BackendReport extends BackendStatus {
 }
 
 /** `ds doctor`: what works here. @returns 1 where a backend computes wrongly */
-export async function doctorCommand(_options: DoctorOptions, terminal: Terminal): Promise<number> {
+export async function doctorCommand({ cudaLibrary }: DoctorOptions, terminal: Terminal): Promise<number> {
   const machine = describeRuntime();
   const { cache, data, note } = dsFolders();
   const models = await modelsHere();
   const backends: BackendReport[] = [];
-  for (const status of await backendStatus({ threads: machine.cpus })) {
+  const opening = { threads: machine.cpus, ...(cudaLibrary !== null && { cudaLibrary }) };
+  for (const status of await backendStatus(opening)) {
     terminal.signal.throwIfAborted();
-    backends.push({
-      ...status,
-      selfTest: status.available ? await selfTest(status.name, machine.cpus) : null,
-    });
+    backends.push({ ...status, selfTest: status.available ? await selfTest(status.name, opening) : null });
   }
   const copyGigabytesPerSecond = copyBandwidth({ bytes: COPY_BYTES, runs: 5 }) / 1e9;
   const isWell = backends.every(({ selfTest }) => selfTest === null || selfTest === "passed");
@@ -93,9 +97,9 @@ async function modelsHere() {
 }
 
 /** Dense and sparse decoding of the embedded model. */
-async function selfTest(name: BackendName, threads: number): Promise<string> {
+async function selfTest(name: BackendName, opening: OpenOptions): Promise<string> {
   try {
-    const backend = await openBackend(name, { threads });
+    const backend = await openBackend(name, opening);
     try {
       const loaded = await loadModel(FALLBACK_MODEL, { backend });
       try {

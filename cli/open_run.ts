@@ -21,6 +21,8 @@ export interface BackendChoice {
   readonly backend: "auto" | BackendName;
   /** Of backend "cpu"; null: one per processor. */
   readonly threads: number | null;
+  /** Of backend "cuda"; null: where it is found. */
+  readonly cudaLibrary: string | null;
 }
 
 export interface RunChoice extends ModelChoice, BackendChoice {
@@ -65,14 +67,23 @@ export async function openChosen(choice: ModelChoice, terminal: Terminal): Promi
  * @throws {DsError} kind "usage" where threads are asked of a backend that has none, or "backend-unavailable"
  */
 export async function openChosenBackend(
-  { backend: name, threads }: BackendChoice,
+  { backend: name, threads, cudaLibrary }: BackendChoice,
   terminal: Terminal,
 ): Promise<Backend> {
   if (threads !== null && name !== "auto") requireThreads(threads, [name]);
   const { totalMemory, cpus } = describeRuntime();
-  const backend = await openBackend(name, { memoryBytes: totalMemory, threads: threads ?? cpus });
+  const backend = await openBackend(name, {
+    memoryBytes: totalMemory,
+    threads: threads ?? cpus,
+    ...(cudaLibrary !== null && { cudaLibrary }),
+  });
   if (threads !== null && backend.name !== "cpu") {
     terminal.note(`--threads ${threads} has no part in it: backend ${backend.name} is used, not cpu`);
+  }
+  if (cudaLibrary !== null && name === "auto" && backend.name !== "cuda") {
+    terminal.note(
+      `--cuda-library ${cudaLibrary} has no part in it: backend ${backend.name} is used, not cuda; ds doctor says why`,
+    );
   }
   return backend;
 }

@@ -31,6 +31,7 @@ const BACKEND_NODE: ReadonlyMap<string, readonly string[]> = new Map([
   ["backends/cpu/module.ts", ["node:fs"]],
   ["backends/cpu/pool.ts", ["node:worker_threads"]],
   ["backends/cpu/worker.ts", ["node:worker_threads"]],
+  ["backends/cuda/library_path.ts", ["node:fs", "node:path", "node:process", "node:url"]],
   ["backends/webgpu/shaders.ts", ["node:fs"]],
   ["backends/webgpu/vulkan_loader.ts", ["node:fs", "node:process"]],
 ]);

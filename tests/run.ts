@@ -8,6 +8,8 @@ import { join, relative } from "node:path";
 import { fileURLToPath } from "node:url";
 import { BACKEND_NAMES } from "../backends/mod.ts";
 import { OPENERS } from "./conformance/backends.ts";
+import { useTestCuda } from "./support/cuda.ts";
+import { builtCuda } from "./support/nvcc.ts";
 
 const root = fileURLToPath(new URL("..", import.meta.url));
 const [runtime = "deno", ...chosen] = process.argv.slice(2);
@@ -54,6 +56,10 @@ if (command === undefined) {
   );
   process.exit(2);
 }
+
+// What has to be compiled is, before any test's time is counted.
+useTestCuda();
+builtCuda();
 
 const started = performance.now();
 const skipped = new Set<string>();

@@ -4,7 +4,7 @@ import { map } from "@optique/core/modifiers";
 import { argument, constant } from "@optique/core/primitives";
 import type { LabelLayout } from "../../core/backend.ts";
 import type { Flags } from "./flags.ts";
-import { jsonFlag, modelFlags, NAMED_BACKENDS, threadsFlag } from "./model.ts";
+import { cudaLibraryFlag, jsonFlag, modelFlags, NAMED_BACKENDS, threadsFlag } from "./model.ts";
 import { count, counts, labelLayout, oneOf, path, ratio, real, someOf } from "./values.ts";
 
 export const BENCH_KINDS = ["attention", "decode", "prefill"] as const;
@@ -30,6 +30,8 @@ export interface BenchOptions {
   readonly labels: LabelLayout | null;
   /** Of backend "cpu"; null: one per processor. */
   readonly threads: number | null;
+  /** Of backend "cuda"; null: where it is found. */
+  readonly cudaLibrary: string | null;
   /** Of decode and prefill. */
   readonly model: string;
   readonly calibration?: string;
@@ -72,6 +74,7 @@ export function benchOptions(flags: Flags) {
       "a sixteenth of f16 keys",
     ),
     threads: threadsFlag(flags),
+    cudaLibrary: cudaLibraryFlag(flags),
     model: map(modelFlags(flags, "smollm2-135m").model, (model) => model ?? "smollm2-135m"),
     calibration: flags.maybe(
       "--calibration",

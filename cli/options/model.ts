@@ -45,7 +45,17 @@ export function backendFlags(flags: Flags) {
       "auto, the best that works here",
     ),
     threads: threadsFlag(flags),
+    cudaLibrary: cudaLibraryFlag(flags),
   };
+}
+
+export function cudaLibraryFlag(flags: Flags) {
+  return flags.maybe(
+    "--cuda-library",
+    path("PATH"),
+    "The library of backend cuda.",
+    "libds_cuda beside the executable, or where deno task build:cuda puts it",
+  );
 }
 
 /** More than this only take turns, at the price of a stack and an engine each. */

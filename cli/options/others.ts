@@ -5,7 +5,7 @@ import { map, optional } from "@optique/core/modifiers";
 import type { InferValue } from "@optique/core/parser";
 import { argument, constant } from "@optique/core/primitives";
 import type { Flags } from "./flags.ts";
-import { backendFlags, jsonFlag, kvDtypeFlag, MODEL_NAMES, modelFlags } from "./model.ts";
+import { backendFlags, cudaLibraryFlag, jsonFlag, kvDtypeFlag, MODEL_NAMES, modelFlags } from "./model.ts";
 import { anyText, count, labelLayout, path, ratio } from "./values.ts";
 
 export function inspectOptions(flags: Flags) {
@@ -46,7 +46,11 @@ export function planOptions(flags: Flags) {
 }
 
 export function doctorOptions(flags: Flags) {
-  return object({ command: constant("doctor"), json: jsonFlag(flags) });
+  return object({
+    command: constant("doctor"),
+    cudaLibrary: cudaLibraryFlag(flags),
+    json: jsonFlag(flags),
+  });
 }
 
 export function pullOptions(flags: Flags) {

@@ -25,6 +25,7 @@ const tiny: BenchOptions = {
   sparsity: 1 / 4,
   labels: null,
   threads: null,
+  cudaLibrary: null,
   model: "stories260k",
   csv: false,
   json: false,

@@ -3,6 +3,7 @@ import { openReference } from "../../backends/reference/backend.ts";
 import { openWebGpu, WebGpuBackend } from "../../backends/webgpu/backend.ts";
 import type { Backend } from "../../core/backend.ts";
 import { DsError } from "../../core/errors.ts";
+import { openTestCuda } from "../support/cuda.ts";
 import { useTestGpu } from "../support/webgpu.ts";
 
 export interface Opener {
@@ -31,6 +32,12 @@ const WITH_ROUNDED_ACTIVATIONS = Object.fromEntries(
  */
 const WITH_HALVES = { linear: 8e-4 };
 
+/**
+ * With more than 8 rows tensor cores multiply halves, rounded as on "webgpu"; beside weights of bf16 x becomes bf16 too, whose 8 bits
+ * are eight times as coarse.
+ */
+const WITH_TENSOR_CORES = { ...WITH_HALVES, "linear bf16": 8e-3 };
+
 function openWebGpuForTests(): Promise<Backend> {
   const reason = useTestGpu();
   return reason === null ? openWebGpu() : Promise.reject(new DsError("backend-unavailable", reason));
@@ -40,6 +47,7 @@ function openWebGpuForTests(): Promise<Backend> {
 export const OPENERS: readonly Opener[] = [
   { name: "reference", open: openReference },
   { name: "cpu", open: () => openCpu({ threads: 2 }), bounds: () => WITH_ROUNDED_ACTIVATIONS },
+  { name: "cuda", open: openTestCuda, bounds: () => WITH_TENSOR_CORES },
   {
     name: "webgpu",
     open: openWebGpuForTests,

@@ -1,121 +1,116 @@
 /**
- * Holds backend "webgpu" against the reference on this machine's GPU, then times it: `deno task bench:gpu`, or this file on Node or
- * Bun. Ends with a table of what was asked for and what was found; `--json FILE` keeps every record, `--quick` times one small shape
- * alone, to see whether everything works.
+ * Builds what needs building, holds backends "cuda" and "webgpu" against the reference on this machine's GPU, then times them:
+ * `deno task bench:gpu`, or this file on Node or Bun. Ends with a table of what was asked for and what was found.
  *
- * Needs a GPU with its driver; the decode part also smollm2-135m (`ds pull smollm2-135m`).
+ * --backends cuda,webgpu   which; default both
+ * --quick                  one small shape alone, to see whether everything works; a GPU in software will do
+ * --json FILE              keeps every record
+ * --chart FILE             the table as bars, SVG
+ * --llama                  also whole decode steps of a Llama-2-7B with random weights: writes 13.5 GB to the folder for temporary files
+ * --sanitize               also runs the conformance suite of cuda under compute-sanitizer: memcheck, then racecheck
+ *
+ * Needs a GPU with its driver; cuda also nvcc and, to be compared with, python3 with torch; the decode part smollm2-135m
+ * (`ds pull smollm2-135m`).
  */
-import { spawnSync } from "node:child_process";
-import { readdirSync, writeFileSync } from "node:fs";
+import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
 import process from "node:process";
-import { fileURLToPath } from "node:url";
-import { openBackend } from "../../backends/mod.ts";
+import { parseArgs } from "node:util";
+import { type BackendName, openBackend } from "../../backends/mod.ts";
+import type { Backend } from "../../core/backend.ts";
 import { realModelPath } from "../support/real_model.ts";
+import { chart } from "./chart.ts";
+import { bench, type BenchRow, conforms, ds, task } from "./commands.ts";
+import { LLAMA_2_7B, writeRandomLlama } from "./random_llama.ts";
+import { Report } from "./report.ts";
+import { type AttentionShape, LARGE, LLAMA_GOALS, shapeName, SMALL } from "./shapes.ts";
+import { torchAttention } from "./torch.ts";
 
-const ROOT = fileURLToPath(new URL("../..", import.meta.url));
-const RUNTIME = "Deno" in globalThis ? "deno" : "Bun" in globalThis ? "bun" : "node";
-const TEST: Record<string, readonly string[]> = {
-  deno: ["test", "-A", "--no-check"],
-  bun: ["test", "--timeout", "120000"],
-  node: ["--test"],
-};
-const RUN = RUNTIME === "deno" ? ["run", "-A", "--no-check"] : [];
+const { values: options } = parseArgs({
+  options: {
+    backends: { type: "string", default: "cuda,webgpu" },
+    quick: { type: "boolean", default: false },
+    json: { type: "string" },
+    chart: { type: "string" },
+    llama: { type: "boolean", default: false },
+    sanitize: { type: "boolean", default: false },
+  },
+});
+const shapes = options.quick ? SMALL : LARGE;
+const report = new Report();
 
-interface Row {
-  readonly shape: string;
-  readonly context: number;
-  readonly mode: string;
-  readonly medianUs: number;
-  readonly fractionOfCeiling: number | null;
-  readonly ceilingGigabytesPerSecond: number;
-  readonly gigabytesPerSecond: number | null;
-  readonly speedupOverDense: number | null;
-  readonly byteLimitSpeedup: number | null;
-  readonly tokensPerSecond: number | null;
-  readonly clock: string;
+for (const name of options.backends.split(",") as BackendName[]) {
+  // A library that is named is taken as it is.
+  if (name === "cuda" && !process.env.DS_CUDA_LIBRARY && !task("build:cuda")) fail("libds_cuda was not built (see above)");
+  else if (!await isThere(name)) fail(`nothing was timed on ${name}`);
+  else if (!conforms(name)) fail(`backend ${name} is wrong on this GPU (see above): nothing was timed`);
+  else {
+    if (name === "cuda" && options.sanitize) sanitize();
+    for (const shape of shapes) attention(name, shape);
+    if (options.quick) report.note("not run: whole decode steps, for want of time");
+    else decode(name);
+    if (options.llama && !options.quick) llama(name);
+  }
 }
+ds(["doctor"]);
+if (options.backends.includes("cuda")) await beside();
+console.log(`\n${report.table()}`);
+if (options.json !== undefined) writeFileSync(options.json, `${JSON.stringify(report.records, null, 2)}\n`);
+if (options.chart !== undefined) writeFileSync(options.chart, chart(report.bars));
 
-/** A shape, and what is wanted of it on a data-centre GPU: the dense step's share of copy bandwidth, the sparse step's gain. */
-interface Attention {
-  readonly heads: number;
-  readonly kvHeads: number;
-  readonly batch: number;
-  readonly context: string;
-  readonly dense?: number;
-  readonly speedup?: number;
-}
-
-const isQuick = process.argv.includes("--quick");
-const SMALL: readonly Attention[] = [{ heads: 4, kvHeads: 2, batch: 1, context: "1k" }];
-const LARGE: readonly Attention[] = [
-  { heads: 32, kvHeads: 32, batch: 1, context: "32k", dense: 0.5, speedup: 5 },
-  { heads: 32, kvHeads: 32, batch: 8, context: "16k", dense: 0.5, speedup: 8 },
-  { heads: 32, kvHeads: 8, batch: 1, context: "32k" },
-  { heads: 32, kvHeads: 8, batch: 8, context: "32k" },
-  { heads: 32, kvHeads: 8, batch: 1, context: "128k" },
-];
-
-const jsonAt = process.argv.indexOf("--json");
-const records: unknown[] = [];
-const lines: string[][] = [[
-  "what",
-  "mode",
-  "median",
-  "GB/s",
-  "of copies",
-  "gain",
-  "byte limit",
-  "tokens/s",
-  "wanted",
-]];
-
-if (await isThere() && conforms()) {
-  ds(["doctor"]);
-  for (const shape of isQuick ? SMALL : LARGE) benchAttention(shape);
-  if (isQuick) console.log("not run: decode of smollm2-135m, for want of time");
-  else if (realModelPath() === null) {
-    console.log("not run: decode of smollm2-135m, which `ds pull smollm2-135m` gets");
-  } else benchDecode();
-  console.log(`\n${table(lines)}`);
-  if (jsonAt >= 0) writeFileSync(process.argv[jsonAt + 1]!, `${JSON.stringify(records, null, 2)}\n`);
+function fail(reason: string): void {
+  console.error(reason);
+  process.exitCode = 1;
 }
 
 /** Tests skip a backend that cannot be opened: here that is a failure. */
-async function isThere(): Promise<boolean> {
+async function isThere(name: BackendName): Promise<boolean> {
+  return await withBackend(name, (backend) => {
+    console.log(`${name}: ${backend.device.name}`);
+    return Promise.resolve(true);
+  }) ?? false;
+}
+
+/** @returns null where it cannot be opened, which has been said */
+async function withBackend<R>(
+  name: BackendName,
+  body: (backend: Backend) => Promise<R>,
+): Promise<R | null> {
+  let backend: Backend;
   try {
-    const backend = await openBackend("webgpu", { software: isQuick });
-    console.log(`webgpu: ${backend.device.name}`);
-    await backend.close();
-    return true;
+    backend = await openBackend(name, { software: options.quick });
   } catch (error) {
-    console.error(error instanceof Error ? error.message : String(error));
-    process.exitCode = 1;
-    return false;
+    fail(error instanceof Error ? error.message : String(error));
+    return null;
+  }
+  try {
+    return await body(backend);
+  } finally {
+    await backend.close();
   }
 }
 
-/** The conformance suite and the backend's own tests on the GPU itself. */
-function conforms(): boolean {
-  const files = ["tests/conformance", "tests/backends/webgpu"].flatMap((folder) =>
-    readdirSync(`${ROOT}/${folder}`).filter((name) => name.endsWith("_test.ts")).map((name) =>
-      `./${folder}/${name}`
-    )
-  );
-  const env = { ...process.env, DS_TEST_GPU: "1" };
-  const { status } = spawnSync(process.execPath, [...TEST[RUNTIME]!, ...files], {
-    cwd: ROOT,
-    env,
-    stdio: "inherit",
-  });
-  if (status !== 0) {
-    console.error("backend webgpu is wrong on this GPU (see above): nothing was timed");
-    process.exitCode = 1;
+function sanitize(): void {
+  for (const tool of ["memcheck", "racecheck"]) {
+    const found = conforms("cuda", [
+      "compute-sanitizer",
+      "--target-processes",
+      "all",
+      "--tool",
+      tool,
+      "--error-exitcode",
+      "1",
+    ]);
+    report.note(`compute-sanitizer ${tool}: ${found ? "clean" : "NOT CLEAN (see above)"}`);
+    if (!found) process.exitCode = 1;
   }
-  return status === 0;
 }
 
-function benchAttention({ heads, kvHeads, batch, context, dense, speedup }: Attention): void {
-  const of = [
+function attention(name: BackendName, shape: AttentionShape): void {
+  const { heads, kvHeads, batch, context, goals } = shape;
+  const record = bench(name, [
+    "attention",
     "--heads",
     `${heads}`,
     "--kv-heads",
@@ -123,65 +118,78 @@ function benchAttention({ heads, kvHeads, batch, context, dense, speedup }: Atte
     "--batch",
     `${batch}`,
     "--contexts",
-    context,
-  ];
-  for (const row of bench(["attention", ...of])) {
-    const wanted = row.mode === "dense"
-      ? dense && `${dense * 100} % of copies`
-      : row.mode === "double-sparsity"
-      ? speedup && `${speedup}x`
-      : undefined;
-    add(`${heads}/${kvHeads} heads, b${batch}, ${context}`, row, wanted ? String(wanted) : "");
-  }
-}
-
-function benchDecode(): void {
-  const contexts = ["--contexts", "512,2k,8k"];
-  for (const row of bench(["decode", "--model", realModelPath()!, ...contexts])) {
-    add(`smollm2-135m, ${row.context}`, row, "");
-  }
-}
-
-function bench(argv: readonly string[]): readonly Row[] {
-  const text = ds(["bench", ...argv, "--backends", "webgpu", "--json"]);
-  if (text === null) return [];
-  const record = JSON.parse(text) as { readonly rows: readonly Row[] };
-  records.push(record);
-  return record.rows;
-}
-
-/** @returns what it printed, or null where it failed, which it has said itself */
-function ds(argv: readonly string[]): string | null {
-  const command = [...RUN, "cli/main.ts", ...argv];
-  const { status, stdout } = spawnSync(process.execPath, command, {
-    cwd: ROOT,
-    encoding: "utf8",
-    maxBuffer: 2 ** 28,
-    stdio: ["ignore", "pipe", "inherit"],
-  });
-  if (!argv.includes("--json")) console.log(stdout);
-  if (status === 0) return stdout;
-  process.exitCode = 1;
-  return null;
-}
-
-function add(what: string, row: Row, wanted: string): void {
-  const number = (value: number | null, digits: number, unit = "") =>
-    value === null ? "" : value.toFixed(digits) + unit;
-  lines.push([
-    what,
-    row.mode,
-    `${row.medianUs.toFixed(1)} us (${row.clock})`,
-    number(row.gigabytesPerSecond, 0),
-    row.fractionOfCeiling === null ? "" : `${(row.fractionOfCeiling * 100).toFixed(0)} %`,
-    number(row.speedupOverDense, 2, "x"),
-    number(row.byteLimitSpeedup, 1, "x"),
-    number(row.tokensPerSecond, 1),
-    wanted,
+    `${context}`,
   ]);
+  const wanted = ({ mode }: BenchRow) =>
+    mode === "dense" ? goals[name]?.dense : mode === "double-sparsity" ? goals[name]?.sparse : undefined;
+  add(name, () => shapeName(shape), record, wanted);
 }
 
-function table(rows: readonly (readonly string[])[]): string {
-  const widths = rows[0]!.map((_, column) => Math.max(...rows.map((row) => row[column]!.length)));
-  return rows.map((row) => row.map((cell, i) => cell.padEnd(widths[i]!)).join("  ").trimEnd()).join("\n");
+function decode(name: BackendName): void {
+  const model = realModelPath();
+  if (model === null) {
+    return report.note("not run: decode of smollm2-135m, which `ds pull smollm2-135m` gets");
+  }
+  const record = bench(name, ["decode", "--model", model, "--contexts", "512,2k,8k"]);
+  add(name, ({ context }) => `smollm2-135m, ${context}`, record);
+}
+
+function llama(name: BackendName): void {
+  const folder = mkdtempSync(join(tmpdir(), "ds-llama-"));
+  try {
+    const model = join(folder, "llama-2-7b-random.gguf");
+    const calibration = join(folder, "random.dscal");
+    writeRandomLlama(model, LLAMA_2_7B, 1);
+    const of = ["--model", model, "--backend", name];
+    const made = ds([
+      "calibrate",
+      ...of,
+      "--quick",
+      "--tokens",
+      "512",
+      "--block",
+      "512",
+      "--out",
+      calibration,
+      "--json",
+    ]);
+    if (made === null) return fail("the random Llama was not calibrated");
+    const record = bench(name, [
+      "decode",
+      "--model",
+      model,
+      "--calibration",
+      calibration,
+      "--contexts",
+      "512,32k",
+    ]);
+    const wanted = ({ context, mode }: BenchRow) =>
+      name === "cuda" ? LLAMA_GOALS.get(context)?.[mode === "dense" ? "dense" : "sparse"] : undefined;
+    add(name, ({ context }) => `Llama-2-7B, random f16, ${context}`, record, wanted);
+  } finally {
+    rmSync(folder, { recursive: true, force: true });
+  }
+}
+
+function add(
+  name: string,
+  what: (row: BenchRow) => string,
+  record: ReturnType<typeof bench>,
+  wanted: (row: BenchRow) => string | undefined = () => undefined,
+): void {
+  if (record === null) return fail(`a benchmark of ${name} failed (see above)`);
+  report.record(record);
+  for (const row of record.rows) report.add(name, what(row), row, wanted(row));
+}
+
+/** What torch makes of the same steps, on the same tensors where a file can hold them. */
+async function beside(): Promise<void> {
+  const found = await withBackend("cuda", (backend) => torchAttention(backend, shapes));
+  if (found === null) return;
+  if (typeof found === "string") return report.note(found);
+  report.record(found);
+  report.note(
+    `torch ${found.torch} on ${found.device}: copies ${found.copyGigabytesPerSecond.toFixed(0)} GB/s`,
+  );
+  for (const row of found.rows) report.addTorch(shapeName(row), row);
 }
