@@ -28,6 +28,10 @@ export function faultOf(status: number, text: string): Error {
   }
 }
 
+export function isOutOfMemory(error: unknown): boolean {
+  return error instanceof DsError && error.kind === "out-of-memory";
+}
+
 export function unavailable(reason: string): DsError {
   return new DsError("backend-unavailable", `Cannot open backend "cuda" as ${reason}`);
 }

@@ -1,4 +1,4 @@
-import { StaleRecording } from "./faults.ts";
+import { isOutOfMemory, StaleRecording } from "./faults.ts";
 import type { Stream } from "./stream.ts";
 import type { Tape } from "./tape.ts";
 
@@ -37,7 +37,8 @@ export class Recordings {
       try {
         return this.stream.replay(recording.handle);
       } catch (error) {
-        if (!(error instanceof StaleRecording)) throw error;
+        // A graph takes memory of its own: ops run where there is none for it.
+        if (!(error instanceof StaleRecording) && !isOutOfMemory(error)) throw error;
         this.drop(recording);
       }
     }
@@ -55,7 +56,7 @@ export class Recordings {
     return known !== undefined && tape.equals(known.values) ? known : null;
   }
 
-  /** @returns null where it has not been run yet, or needs working memory that has yet to be made */
+  /** @returns null where it has not been run yet, or needs memory that has yet to be made or is not there */
   private record(tape: Tape): Recording | null {
     if (!this.seen.delete(tape.hash)) return null;
     this.stream.recordBegin();
@@ -66,11 +67,22 @@ export class Recordings {
       if (error instanceof StaleRecording) return null;
       throw error;
     }
-    const handle = this.stream.recordEnd();
+    const handle = this.finish();
+    if (handle === null) return null;
     for (const other of this.kept.values()) {
       if (other.hash === tape.hash || this.kept.size >= MOST_RECORDINGS) this.drop(other);
     }
     return { handle, hash: tape.hash, values: tape.copy(), tensors: tape.handles() };
+  }
+
+  /** @returns the recording, or null where there is no memory for it */
+  private finish(): number | null {
+    try {
+      return this.stream.recordEnd();
+    } catch (error) {
+      if (isOutOfMemory(error)) return null;
+      throw error;
+    }
   }
 
   private abandon(): void {

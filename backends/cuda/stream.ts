@@ -31,7 +31,8 @@ export class Stream {
   readonly library: CudaLibrary;
   /** Whether memory is counted alone and ops do nothing: there is nothing to record. */
   readonly isRehearsal: boolean;
-  private readonly handle: number;
+  /** 0: closed. */
+  private handle: number;
   /** Where the library writes a number of 64 bits, as halves. */
   private readonly halves = new Uint32Array(new ArrayBuffer(8));
 
@@ -51,7 +52,9 @@ export class Stream {
   }
 
   close(): void {
+    if (this.handle === 0) return;
     this.call("close", this.handle);
+    this.handle = 0;
   }
 
   /** @returns the kind of the step */

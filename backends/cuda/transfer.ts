@@ -1,5 +1,5 @@
 import type { TensorSpec } from "../../core/backend.ts";
-import { DsError } from "../../core/errors.ts";
+import { isOutOfMemory } from "./faults.ts";
 import type { Parking } from "./parking.ts";
 import type { Queue } from "./queue.ts";
 import { CudaTensor } from "./tensor.ts";
@@ -20,8 +20,4 @@ export function allocTensor(queue: Queue, parking: Parking, spec: TensorSpec): C
 
 export function freeTensor(queue: Queue, parking: Parking, tensor: CudaTensor): void {
   if (!parking.park(tensor)) queue.release(tensor);
-}
-
-function isOutOfMemory(error: unknown): boolean {
-  return error instanceof DsError && error.kind === "out-of-memory";
 }

@@ -14,12 +14,13 @@ import { type LoadedModel, loadModel } from "../../runtime/load.ts";
 import { MISSING_MODEL, realModelPath } from "../support/real_model.ts";
 import { missingShared, sharedJson, sharedPath } from "../support/shared_data.ts";
 import { cacheOf, denseOf } from "../support/tiny_model.ts";
+import { cudaAbsence, openTestCuda } from "../support/cuda.ts";
 import { skip } from "../support/skip.ts";
 import { useTestGpu } from "../support/webgpu.ts";
 
 const LONG = process.env.DS_TEST_LONG === "1";
 const NOT_LONG = "takes minutes: set DS_TEST_LONG=1";
-type Tested = "reference" | "webgpu";
+type Tested = "reference" | "webgpu" | "cuda";
 /** The model takes a second to load and half a gigabyte: all tests of a backend share one. */
 const shared = new Map<Tested, Promise<LoadedModel>>();
 
@@ -32,6 +33,7 @@ async function model(tested: Tested): Promise<LoadedModel> {
 
 /** Activations stay f32 throughout, which the golden ids are of. */
 async function open(tested: Tested): Promise<Backend> {
+  if (tested === "cuda") return checked(await openTestCuda());
   return tested === "reference" ? await openBackend(tested) : checked(await openWebGpu({ halves: false }));
 }
 
@@ -93,17 +95,23 @@ for (const [window, count] of [["2k", 64], ["2k", 2048], ["8k", 8192]] as const)
 const greedyFile = "golden/smollm2-greedy.json";
 const CASES = 6;
 
-for (const tested of ["reference", "webgpu"] as const) {
+const ABSENCE: Readonly<Record<Tested, () => string | null>> = {
+  reference: () => null,
+  webgpu: useTestGpu,
+  cuda: cudaAbsence,
+};
+
+for (const tested of ["reference", "webgpu", "cuda"] as const) {
   for (let index = 0; index < CASES; index++) {
-    // In software a token takes a second.
-    const isLong = index > 1 || (tested === "webgpu" && process.env.DS_TEST_GPU !== "1");
+    // In software a token takes seconds.
+    const isLong = index > 1 || (tested !== "reference" && process.env.DS_TEST_GPU !== "1");
     test(
       `smollm2-135m on ${tested} gives the golden greedy ids of prompt ${index}, up to the first near tie`,
       {
-        timeout: 600_000,
+        timeout: 1_200_000,
       },
       async (t) => {
-        const reason = obstacle(greedyFile, isLong) ?? (tested === "webgpu" ? useTestGpu() : null);
+        const reason = obstacle(greedyFile, isLong) ?? ABSENCE[tested]();
         if (reason !== null) return skip(t, reason);
         await followsGreedyPath(tested, index);
       },

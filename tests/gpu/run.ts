@@ -42,8 +42,9 @@ const report = new Report();
 
 for (const name of options.backends.split(",") as BackendName[]) {
   // A library that is named is taken as it is.
-  if (name === "cuda" && !process.env.DS_CUDA_LIBRARY && !task("build:cuda")) fail("libds_cuda was not built (see above)");
-  else if (!await isThere(name)) fail(`nothing was timed on ${name}`);
+  if (name === "cuda" && !process.env.DS_CUDA_LIBRARY && !task("build:cuda")) {
+    fail("libds_cuda was not built (see above)");
+  } else if (!await isThere(name)) fail(`nothing was timed on ${name}`);
   else if (!conforms(name)) fail(`backend ${name} is wrong on this GPU (see above): nothing was timed`);
   else {
     if (name === "cuda" && options.sanitize) sanitize();

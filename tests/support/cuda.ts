@@ -4,9 +4,8 @@ import { existsSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, renameSy
 import { join } from "node:path";
 import process from "node:process";
 import { fileURLToPath } from "node:url";
-import { openCuda } from "../../backends/cuda/backend.ts";
+import { type CudaBackend, openCuda } from "../../backends/cuda/backend.ts";
 import { findCudaLibrary } from "../../backends/cuda/library_path.ts";
-import type { Backend } from "../../core/backend.ts";
 import { DsError } from "../../core/errors.ts";
 import { withLock } from "./lock.ts";
 
@@ -56,7 +55,7 @@ export function cudaAbsence(): string | null {
 }
 
 /** Opens what `useTestCuda` found. */
-export async function openTestCuda(): Promise<Backend> {
+export async function openTestCuda(): Promise<CudaBackend> {
   const found = useTestCuda();
   if (typeof found === "string") throw new DsError("backend-unavailable", found);
   return await openCuda({ cudaLibrary: found.library }).catch((error) => {

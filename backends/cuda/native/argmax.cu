@@ -29,8 +29,8 @@ __device__ static unsigned long long blockMax(unsigned long long best, unsigned 
 static __global__ void argmax(int *token, const float *logits, int64_t V, unsigned long long *parts, unsigned *arrived) {
   __shared__ unsigned long long room[THREADS / WARP];
   __shared__ bool isLast;
-  const int64_t r = blockIdx.y;
-  const int64_t first = int64_t{blockIdx.x} * PER_BLOCK;
+  const int64_t r = blockIdx.x;
+  const int64_t first = int64_t{blockIdx.y} * PER_BLOCK;
   const int64_t end = first + PER_BLOCK < V ? first + PER_BLOCK : V;
   unsigned long long best = 0;
   for (int64_t i = first + threadIdx.x; i < end; i += THREADS) {
@@ -39,16 +39,16 @@ static __global__ void argmax(int *token, const float *logits, int64_t V, unsign
   }
   best = blockMax(best, room);
   if (threadIdx.x == 0) {
-    parts[r * gridDim.x + blockIdx.x] = best;
+    parts[r * gridDim.y + blockIdx.y] = best;
     __threadfence();
-    isLast = atomicAdd(&arrived[r], 1u) == gridDim.x - 1;
+    isLast = atomicAdd(&arrived[r], 1u) == gridDim.y - 1;
   }
   __syncthreads();
   if (!isLast) return;
   __threadfence();
   best = 0;
-  for (unsigned i = threadIdx.x; i < gridDim.x; i += THREADS) {
-    const unsigned long long rank = __ldcg(&parts[r * gridDim.x + i]);
+  for (unsigned i = threadIdx.x; i < gridDim.y; i += THREADS) {
+    const unsigned long long rank = __ldcg(&parts[r * gridDim.y + i]);
     best = rank > best ? rank : best;
   }
   best = blockMax(best, room);
@@ -67,6 +67,6 @@ ds_status ds_argmax(ds_stream *stream, ds_tensor *token, ds_tensor *logits) {
     const int64_t blocks = divideUp<int64_t>(V, PER_BLOCK);
     auto *parts = stream->scratchOf<unsigned long long>("argmax: parts", R * blocks);
     auto *arrived = stream->scratchOf<unsigned>("argmax: arrived", R, true);
-    launch(stream, {dim3(blocks, R), THREADS}, argmax, dataOf<int>(token), dataOf<const float>(logits), V, parts, arrived);
+    launch(stream, {dim3(R, blocks), THREADS}, argmax, dataOf<int>(token), dataOf<const float>(logits), V, parts, arrived);
   });
 }

@@ -21,8 +21,7 @@ ds_status ds_begin_download(ds_stream *stream, ds_tensor *tensor, int64_t byte_o
         made->bytes = rounded(bytes);
         made->copy = takeMemory(stream, made->bytes, DS_PLACE_HOST, "a download");
       }
-      check(cudaMemcpyAsync(made->copy, static_cast<const char *>(tensor->data) + byte_offset, bytes, cudaMemcpyDeviceToHost,
-                            stream->cuda),
+      check(cudaMemcpyAsync(made->copy, static_cast<const char *>(tensor->data) + byte_offset, bytes, cudaMemcpyDefault, stream->cuda),
             "downloading");
       check(cudaEventRecord(made->event, stream->cuda), "marking a download");
     } catch (...) {

@@ -6,7 +6,8 @@
  * take no sizes. Ops are enqueued on the stream and return at once; shapes are the caller's to check.
  *
  * Every function returns a ds_status unless said otherwise; what went wrong is then in ds_last_error(), of the calling thread.
- * A stream is used by one thread at a time, but for ds_wait.
+ * A stream is used by one thread at a time, but for ds_wait; the thread's current device of CUDA must be the stream's, as it is
+ * where ds_open was called last.
  */
 #ifndef DS_H
 #define DS_H
@@ -93,7 +94,10 @@ DS_API ds_status ds_open(int32_t device, ds_stream **stream);
  */
 DS_API ds_status ds_open_rehearsal(const ds_stream *like, ds_stream **stream);
 DS_API ds_status ds_describe(ds_stream *stream, ds_device_facts *facts);
-/* Waits for what is enqueued and frees everything that was made on the stream, tensors too. */
+/*
+ * Waits for what is enqueued and frees everything that was made on the stream: tensors, marks and recordings too. Cannot fail: what
+ * went wrong on the device is told by what waits for it.
+ */
 DS_API ds_status ds_close(ds_stream *stream);
 /*
  * The rows of the ops from here on: arrays of `rows` entries, copied. `kind` tells what about them ops decide by on the host: ops
@@ -120,10 +124,11 @@ DS_API ds_status ds_footprint(int32_t dtype, int32_t rank, const int64_t *shape,
 /* Not cleared. DS_OUT_OF_MEMORY names what was asked for and what is free. */
 DS_API ds_status ds_alloc(ds_stream *stream, int32_t dtype, int32_t rank, const int64_t *shape, int32_t place,
                           ds_tensor **tensor);
+/* Waits for what is enqueued. No recording that names the tensor may be replayed any more. */
 DS_API ds_status ds_free(ds_stream *stream, ds_tensor *tensor);
 /* All bytes 0, in stream order. */
 DS_API ds_status ds_clear(ds_stream *stream, ds_tensor *tensor);
-/* In stream order; `data` is the caller's again when it returns. */
+/* In stream order; `data` is the caller's again when it returns. Many kilobytes wait for the device. */
 DS_API ds_status ds_upload(ds_stream *stream, ds_tensor *tensor, const void *data, int64_t byte_offset, int64_t bytes);
 /* Starts copying to memory of the library, in stream order; after ds_wait on the mark ds_take_download copies it to `data`. */
 DS_API ds_status ds_begin_download(ds_stream *stream, ds_tensor *tensor, int64_t byte_offset, int64_t bytes, ds_mark **mark);

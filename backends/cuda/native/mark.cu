@@ -2,12 +2,11 @@
 
 namespace ds {
 
-ds_mark *newMark(const ds_stream *stream) {
-  auto *mark = new ds_mark{};
-  if (stream->isRehearsal) return mark;
-  const cudaError_t error = cudaEventCreateWithFlags(&mark->event, cudaEventDefault);
-  if (error != cudaSuccess) delete mark;
-  check(error, "making an event");
+ds_mark *newMark(ds_stream *stream) {
+  cudaEvent_t event = nullptr;
+  if (!stream->isRehearsal) check(cudaEventCreateWithFlags(&event, cudaEventDefault), "making an event");
+  auto *mark = new ds_mark{event, nullptr, 0, 0};
+  stream->marks.insert(mark);
   return mark;
 }
 
@@ -32,6 +31,7 @@ ds_status ds_drop_mark(ds_stream *stream, ds_mark *mark) {
   return guarded([&] {
     if (mark->copy != nullptr) stream->copies.emplace(mark->bytes, mark->copy);
     const cudaError_t error = mark->event == nullptr ? cudaSuccess : cudaEventDestroy(mark->event);
+    stream->marks.erase(mark);
     delete mark;
     check(error, "dropping an event");
   });

@@ -13,9 +13,16 @@ void *takeMemory(ds_stream *stream, int64_t bytes, int32_t place, const char *wh
                                                    : cudaMalloc(&memory, bytes);
   if (error == cudaErrorMemoryAllocation) {
     size_t free = 0, total = 0;
-    cudaMemGetInfo(&free, &total);
     cudaGetLastError();
+    cudaMemGetInfo(&free, &total);
     char text[512];
+    if (place == DS_PLACE_HOST) {
+      int64_t held = 0;
+      for (const ds_tensor *tensor : stream->tensors) held += tensor->place == DS_PLACE_HOST ? tensor->bytes : 0;
+      snprintf(text, sizeof text, "Cannot hold %s, %lld bytes of the host's memory for the device to read, beside %lld of tensors",
+               what, static_cast<long long>(bytes), static_cast<long long>(held));
+      throw Failure(DS_OUT_OF_MEMORY, text);
+    }
     snprintf(text, sizeof text,
              "Cannot hold %s, %lld bytes: %zu of the device's %zu bytes are free, beside %lld of tensors and %lld of working memory",
              what, static_cast<long long>(bytes), free, total, static_cast<long long>(stream->tensorBytes),
@@ -29,6 +36,35 @@ void *takeMemory(ds_stream *stream, int64_t bytes, int32_t place, const char *wh
 void giveMemory(const ds_stream *stream, void *memory, int32_t place) {
   if (stream->isRehearsal) return;
   check(place == DS_PLACE_HOST ? cudaFreeHost(memory) : cudaFree(memory), "giving memory back");
+}
+
+/* What a launch takes along by value. */
+constexpr int PIECE_BYTES = 2048, MOST_PIECES = 8;
+struct Piece {
+  unsigned char bytes[PIECE_BYTES];
+};
+
+static __global__ void writePiece(unsigned char *to, Piece piece, int count) {
+  for (int i = threadIdx.x; i < count; i += blockDim.x) to[i] = piece.bytes[i];
+}
+
+/*
+ * An asynchronous copy from memory that is not pinned may still read it after the call: CUDA promises only that arguments of a
+ * launch are copied. What every step brings goes that way, as waiting would keep host and device from working side by side.
+ */
+void copyIn(ds_stream *stream, void *to, const void *data, int64_t bytes) {
+  if (stream->isRehearsal) return;
+  if (bytes > MOST_PIECES * PIECE_BYTES) {
+    check(cudaMemcpyAsync(to, data, bytes, cudaMemcpyDefault, stream->cuda), "uploading");
+    check(cudaStreamSynchronize(stream->cuda), "in an upload or the work before it");
+    return;
+  }
+  for (int64_t at = 0; at < bytes; at += PIECE_BYTES) {
+    const int count = static_cast<int>(std::min<int64_t>(bytes - at, PIECE_BYTES));
+    Piece piece;
+    memcpy(piece.bytes, static_cast<const char *>(data) + at, count);
+    launch(stream, {1, 256}, writePiece, static_cast<unsigned char *>(to) + at, piece, count);
+  }
 }
 
 struct Blocks {
@@ -137,10 +173,7 @@ ds_status ds_clear(ds_stream *stream, ds_tensor *tensor) {
 ds_status ds_upload(ds_stream *stream, ds_tensor *tensor, const void *data, int64_t byte_offset, int64_t bytes) {
   return guarded([&] {
     mustLieIn(tensor, byte_offset, bytes);
-    if (stream->isRehearsal) return;
-    /* From memory that is not pinned CUDA has copied all it needs when this returns. */
-    check(cudaMemcpyAsync(static_cast<char *>(tensor->data) + byte_offset, data, bytes, cudaMemcpyHostToDevice, stream->cuda),
-          "uploading");
+    copyIn(stream, static_cast<char *>(tensor->data) + byte_offset, data, bytes);
   });
 }
 

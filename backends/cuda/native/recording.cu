@@ -20,6 +20,7 @@ ds_status ds_record_end(ds_stream *stream, ds_recording **recording) {
     cudaGraphDestroy(graph);
     check(error, "making a graph of a recording");
     *recording = new ds_recording{exec, stream->generation};
+    stream->recordings.insert(*recording);
   });
 }
 
@@ -30,9 +31,11 @@ ds_status ds_replay(ds_stream *stream, ds_recording *recording) {
   });
 }
 
-ds_status ds_drop_recording(ds_stream *, ds_recording *recording) {
+ds_status ds_drop_recording(ds_stream *stream, ds_recording *recording) {
   return guarded([&] {
-    check(cudaGraphExecDestroy(recording->graph), "dropping a recording");
+    const cudaError_t error = cudaGraphExecDestroy(recording->graph);
+    stream->recordings.erase(recording);
     delete recording;
+    check(error, "dropping a recording");
   });
 }

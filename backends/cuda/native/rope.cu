@@ -12,9 +12,9 @@ static __global__ void rope(float *qkv, const float *table, const Row *rows, int
                             const float *keyNorm, float epsilon) {
   __shared__ float sums[WARP];
   const int half = d / 2;
-  float *x = qkv + (int64_t{blockIdx.y} * heads + blockIdx.x) * d;
-  const float *turn = table + int64_t{rows[blockIdx.y].z} * d;
-  const float *weight = static_cast<int>(blockIdx.x) < queries ? queryNorm : keyNorm;
+  float *x = qkv + (int64_t{blockIdx.x} * heads + blockIdx.y) * d;
+  const float *turn = table + int64_t{rows[blockIdx.x].z} * d;
+  const float *weight = static_cast<int>(blockIdx.y) < queries ? queryNorm : keyNorm;
   float inverse = 1;
   if (weight != nullptr) {
     float sum = 0;
@@ -35,7 +35,7 @@ ds_status ds_rope(ds_stream *stream, ds_tensor *qkv, ds_tensor *table, int32_t h
                   ds_tensor *key_norm, float epsilon) {
   using namespace ds;
   return guarded([&] {
-    launch(stream, {dim3(heads + kv_heads, qkv->shape[0]), THREADS}, rope, dataOf<float>(qkv), dataOf<const float>(table),
+    launch(stream, {dim3(qkv->shape[0], heads + kv_heads), THREADS}, rope, dataOf<float>(qkv), dataOf<const float>(table),
            stream->rows, qkv->shape[1], heads, qkv->shape[2], dataOf<const float>(query_norm), dataOf<const float>(key_norm), epsilon);
   });
 }

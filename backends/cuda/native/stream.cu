@@ -3,6 +3,8 @@
 #include <cstdarg>
 #include <algorithm>
 #include <cstring>
+#include <mutex>
+#include <utility>
 #include <vector>
 
 #include "prefill_gemm.cuh"
@@ -27,11 +29,28 @@ void invalid(const char *format, ...) {
 
 void check(cudaError_t error, const char *what, const char *file, int line) {
   if (error == cudaSuccess) return;
+  /* Else the next launch is told of it. */
+  cudaGetLastError();
   const char *name = strrchr(file, '/');
   char text[512];
   snprintf(text, sizeof text, "CUDA failed %s (%s:%d): %s (%s)", what, name == nullptr ? file : name + 1, line,
            cudaGetErrorString(error), cudaGetErrorName(error));
-  throw Failure(error == cudaErrorMemoryAllocation ? DS_OUT_OF_MEMORY : DS_FAILED, text);
+  if (error != cudaErrorMemoryAllocation) throw Failure(DS_FAILED, text);
+  size_t free = 0, total = 0;
+  cudaMemGetInfo(&free, &total);
+  throw Failure(DS_OUT_OF_MEMORY, std::string(text) + "; " + std::to_string(free) + " of the device's " + std::to_string(total) +
+                                      " bytes are free");
+}
+
+void allowShared(const void *kernel, int device, size_t bytes, const char *file, int line) {
+  static std::mutex mutex;
+  static std::map<std::pair<int, const void *>, size_t> allowed;
+  std::lock_guard<std::mutex> lock(mutex);
+  size_t &most = allowed[{device, kernel}];
+  if (bytes <= most) return;
+  check(cudaFuncSetAttribute(kernel, cudaFuncAttributeMaxDynamicSharedMemorySize, static_cast<int>(bytes)),
+        "asking for shared memory", file, line);
+  most = bytes;
 }
 
 /* CUDA writes 13.0 as 13000. */
@@ -116,18 +135,23 @@ ds_status ds_describe(ds_stream *stream, ds_device_facts *facts) {
   });
 }
 
+/* Of a device that failed nothing can be given back: that has been told where it was seen, and is no failure to close. */
 ds_status ds_close(ds_stream *stream) {
-  return guarded([&] {
-    if (!stream->isRehearsal) cudaStreamSynchronize(stream->cuda);
-    for (ds_tensor *tensor : stream->tensors) {
-      giveMemory(stream, tensor->data, tensor->place);
-      delete tensor;
-    }
-    for (const auto &entry : stream->scratches) giveMemory(stream, entry.second.data, DS_PLACE_DEVICE);
-    for (const auto &entry : stream->copies) giveMemory(stream, entry.second, DS_PLACE_HOST);
-    if (!stream->isRehearsal) check(cudaStreamDestroy(stream->cuda), "ending a stream");
-    delete stream;
-  });
+  const auto give = [&](void *memory, int32_t place) { guarded([&] { giveMemory(stream, memory, place); }); };
+  if (!stream->isRehearsal) cudaStreamSynchronize(stream->cuda);
+  while (!stream->recordings.empty()) ds_drop_recording(stream, *stream->recordings.begin());
+  while (!stream->marks.empty()) ds_drop_mark(stream, *stream->marks.begin());
+  for (ds_tensor *tensor : stream->tensors) {
+    give(tensor->data, tensor->place);
+    delete tensor;
+  }
+  for (const auto &entry : stream->scratches) give(entry.second.data, DS_PLACE_DEVICE);
+  for (const auto &entry : stream->copies) give(entry.second, DS_PLACE_HOST);
+  stream->blas.reset();
+  if (!stream->isRehearsal) cudaStreamDestroy(stream->cuda);
+  cudaGetLastError();
+  delete stream;
+  return DS_OK;
 }
 
 ds_status ds_begin_step(ds_stream *stream, int32_t rows, const int32_t *tokens, const int32_t *slots, const int32_t *positions,
@@ -143,9 +167,7 @@ ds_status ds_begin_step(ds_stream *stream, int32_t rows, const int32_t *tokens, 
     stream->T = rows;
     stream->isChunk = isChunk;
     stream->rows = stream->scratchOf<Row>("rows of " + std::to_string(rows), rows);
-    if (!stream->isRehearsal) {
-      check(cudaMemcpyAsync(stream->rows, table.data(), rows * sizeof(Row), cudaMemcpyHostToDevice, stream->cuda), "copying rows");
-    }
+    copyIn(stream, stream->rows, table.data(), rows * sizeof(Row));
     *kind = int64_t{rows} * 2 + isChunk;
   });
 }

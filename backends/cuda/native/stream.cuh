@@ -23,6 +23,12 @@ struct Failure : std::runtime_error {
 /* Throws with file, line and CUDA's text unless `error` is cudaSuccess. */
 void check(cudaError_t error, const char *what, const char *file = __builtin_FILE(), int line = __builtin_LINE());
 
+/*
+ * Lets a kernel have so much dynamic shared memory on a device. Never less than before: other streams and recordings count on
+ * what they asked for. Throws Failure.
+ */
+void allowShared(const void *kernel, int device, size_t bytes, const char *file, int line);
+
 /* Sizes of memory are multiples of this: cudaMalloc gives no smaller pieces. */
 constexpr int64_t GRAIN = 256;
 inline int64_t rounded(int64_t bytes) { return divideUp(bytes > 0 ? bytes : 1, GRAIN) * GRAIN; }
@@ -73,6 +79,8 @@ struct ds_stream {
   bool isRecording = false;
   std::map<std::string, ds::Scratch> scratches;
   std::set<ds_tensor *> tensors;
+  std::set<ds_mark *> marks;
+  std::set<ds_recording *> recordings;
   /* Memory to download to, by size, unused at present. */
   std::multimap<int64_t, void *> copies;
   /* What prefill_gemm.cu keeps. */
@@ -94,9 +102,11 @@ namespace ds {
 /* `bytes` of the device or pinned memory of the host. Throws Failure with what was asked for and what is free. */
 void *takeMemory(ds_stream *stream, int64_t bytes, int32_t place, const char *what);
 void giveMemory(const ds_stream *stream, void *memory, int32_t place);
+/* Copies from the caller's memory, which is the caller's again when it returns, in stream order. Throws Failure. */
+void copyIn(ds_stream *stream, void *to, const void *data, int64_t bytes);
 /* Throws Failure where such a piece of a tensor does not exist. */
 void mustLieIn(const ds_tensor *tensor, int64_t offset, int64_t bytes);
-ds_mark *newMark(const ds_stream *stream);
+ds_mark *newMark(ds_stream *stream);
 
 /* Runs an op's body; an op without its stream cannot even say so by a stream. */
 template <class Body>
@@ -146,10 +156,10 @@ template <class... P, class... A>
 void launch(ds_stream *stream, const Grid &grid, void (*kernel)(P...), A... args) {
   if (stream->isRehearsal || grid.blocks.x == 0 || grid.blocks.y == 0 || grid.blocks.z == 0) return;
   if (grid.sharedBytes > PLAIN_SHARED_BYTES) {
-    check(cudaFuncSetAttribute(kernel, cudaFuncAttributeMaxDynamicSharedMemorySize, static_cast<int>(grid.sharedBytes)),
-          "asking for shared memory", grid.file, grid.line);
+    allowShared(reinterpret_cast<const void *>(kernel), stream->device, grid.sharedBytes, grid.file, grid.line);
   }
 #ifdef DS_HOST
+  check(::host::launchable(grid.blocks, grid.threads), "launching a kernel", grid.file, grid.line);
   ::host::enqueue(stream->cuda, [=] {
     ::host::Pool::one().run(grid.blocks, grid.threads, grid.sharedBytes, [=] { kernel(static_cast<P>(args)...); });
   });

@@ -40,6 +40,7 @@ export class FakeLibrary implements CudaLibrary {
     if (failure === undefined) return this.work(name, args);
     // What it is waited for fails on every thread.
     if (name !== "wait") this.failures.delete(name);
+    if (name === "record_end") this.recording = null;
     this.text = failure[1];
     return failure[0];
   }

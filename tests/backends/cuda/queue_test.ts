@@ -132,6 +132,21 @@ test("an op that cannot be recorded yet is run", async () => {
   assert.deepEqual([...await downloadFloats(backend, x)], [13, 14, 15, 16]);
 });
 
+test("where there is no memory for a graph its ops are run", async () => {
+  const all = bench();
+  const { library, backend, x } = all;
+  step(all);
+  library.take();
+  library.failures.set("record_end", [STATUS.outOfMemory, "no room for a graph"]);
+  step(all);
+  assert.deepEqual(library.take(), ["begin_step", "record_begin", ...ADDS, "record_end", ...ADDS]);
+  library.failures.set("replay", [STATUS.outOfMemory, "no room to start it"]);
+  step(all);
+  const recorded = ["record_begin", ...ADDS, "record_end", "replay", "drop_recording"];
+  assert.deepEqual(library.take(), ["begin_step", ...recorded, ...ADDS]);
+  assert.deepEqual([...await downloadFloats(backend, x)], [13, 14, 15, 16]);
+});
+
 test("a rehearsal records nothing, and what it holds is counted with its last op", async () => {
   const { library, backend } = bench();
   const { backend: stage, held } = backend.rehearse();
@@ -213,6 +228,8 @@ test("close() waits for what is under way", async () => {
   open();
   await Promise.all([reading, closing]);
   assert.deepEqual(library.take(), ["take_download", "close"]);
+  await backend.close();
+  assert.deepEqual(library.take(), []);
 });
 
 test("the clock runs from the first op after its start to the last, and is 0 without one", async () => {

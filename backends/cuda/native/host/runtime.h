@@ -1,4 +1,7 @@
-/* CUDA's runtime library, as far as stream.cu calls it. Everything is done when a call returns, except while recording. */
+/*
+ * CUDA's runtime library, as far as stream.cu calls it. Everything is done when a call returns, except while recording; copies wait
+ * for what is enqueued next or for whoever waits, so that memory that changes under one is seen.
+ */
 #pragma once
 
 #include <chrono>
@@ -10,6 +13,7 @@ enum cudaError_t {
   cudaSuccess = 0,
   cudaErrorInvalidValue = 1,
   cudaErrorMemoryAllocation = 2,
+  cudaErrorInvalidConfiguration = 9,
   cudaErrorInsufficientDriver = 35,
   cudaErrorNoDevice = 100
 };
@@ -26,14 +30,27 @@ struct Graph {
 };
 struct Stream {
   Graph *recording = nullptr;
+  std::vector<std::function<void()>> copies;
 };
 struct Event {
   std::chrono::steady_clock::time_point time;
 };
 
+inline void land(Stream *stream) {
+  for (const auto &copy : stream->copies) copy();
+  stream->copies.clear();
+}
+
 inline void enqueue(Stream *stream, std::function<void()> work) {
   if (stream->recording != nullptr) return stream->recording->work.push_back(std::move(work));
+  land(stream);
   work();
+}
+
+/* Whether a device takes such a grid. */
+inline cudaError_t launchable(dim3 blocks, dim3 threads) {
+  const bool isFew = blocks.x <= 0x7fffffff && blocks.y <= 65535 && blocks.z <= 65535;
+  return isFew && threads.x * threads.y * threads.z <= 1024 ? cudaSuccess : cudaErrorInvalidConfiguration;
 }
 
 /* Memory up to a page nobody may touch, so that a kernel that goes beyond it is seen. */
@@ -88,7 +105,7 @@ using cudaStream_t = host::Stream *;
 using cudaEvent_t = host::Event *;
 using cudaGraph_t = host::Graph *;
 using cudaGraphExec_t = host::Graph *;
-enum cudaMemcpyKind { cudaMemcpyHostToDevice = 1, cudaMemcpyDeviceToHost = 2, cudaMemcpyDeviceToDevice = 3 };
+enum cudaMemcpyKind { cudaMemcpyDefault = 4 };
 enum { cudaStreamNonBlocking = 1, cudaEventDefault = 0, cudaEventDisableTiming = 2, cudaHostAllocDefault = 0 };
 enum cudaStreamCaptureMode { cudaStreamCaptureModeThreadLocal = 1 };
 enum cudaFuncAttribute { cudaFuncAttributeMaxDynamicSharedMemorySize = 8 };
@@ -121,16 +138,15 @@ inline cudaError_t cudaMalloc(void **memory, size_t bytes) { return host::Memory
 inline cudaError_t cudaFree(void *memory) { return host::Memory::one().give(memory); }
 inline cudaError_t cudaHostAlloc(void **memory, size_t bytes, unsigned) { return cudaMalloc(memory, bytes); }
 inline cudaError_t cudaFreeHost(void *memory) { return cudaFree(memory); }
-template <class Kernel>
-cudaError_t cudaFuncSetAttribute(Kernel, cudaFuncAttribute, int) { return cudaSuccess; }
+inline cudaError_t cudaFuncSetAttribute(const void *, cudaFuncAttribute, int) { return cudaSuccess; }
 
 inline cudaError_t cudaStreamCreateWithFlags(cudaStream_t *stream, unsigned) {
   return *stream = new host::Stream, cudaSuccess;
 }
 inline cudaError_t cudaStreamDestroy(cudaStream_t stream) { return delete stream, cudaSuccess; }
-inline cudaError_t cudaStreamSynchronize(cudaStream_t) { return cudaSuccess; }
+inline cudaError_t cudaStreamSynchronize(cudaStream_t stream) { return host::land(stream), cudaSuccess; }
 inline cudaError_t cudaMemcpyAsync(void *to, const void *from, size_t bytes, cudaMemcpyKind, cudaStream_t stream) {
-  host::enqueue(stream, [=] { memcpy(to, from, bytes); });
+  stream->copies.push_back([=] { memcpy(to, from, bytes); });
   return cudaSuccess;
 }
 inline cudaError_t cudaMemsetAsync(void *to, int value, size_t bytes, cudaStream_t stream) {
@@ -139,7 +155,8 @@ inline cudaError_t cudaMemsetAsync(void *to, int value, size_t bytes, cudaStream
 }
 inline cudaError_t cudaEventCreateWithFlags(cudaEvent_t *event, unsigned) { return *event = new host::Event, cudaSuccess; }
 inline cudaError_t cudaEventDestroy(cudaEvent_t event) { return delete event, cudaSuccess; }
-inline cudaError_t cudaEventRecord(cudaEvent_t event, cudaStream_t) {
+inline cudaError_t cudaEventRecord(cudaEvent_t event, cudaStream_t stream) {
+  host::land(stream);
   return event->time = std::chrono::steady_clock::now(), cudaSuccess;
 }
 inline cudaError_t cudaEventSynchronize(cudaEvent_t) { return cudaSuccess; }
@@ -157,7 +174,8 @@ inline cudaError_t cudaStreamEndCapture(cudaStream_t stream, cudaGraph_t *graph)
 inline cudaError_t cudaGraphInstantiate(cudaGraphExec_t *exec, cudaGraph_t graph, unsigned long long) {
   return *exec = new host::Graph(*graph), cudaSuccess;
 }
-inline cudaError_t cudaGraphLaunch(cudaGraphExec_t exec, cudaStream_t) {
+inline cudaError_t cudaGraphLaunch(cudaGraphExec_t exec, cudaStream_t stream) {
+  host::land(stream);
   for (const auto &work : exec->work) work();
   return cudaSuccess;
 }
