@@ -10,6 +10,12 @@ const TEST: Record<string, readonly string[]> = {
   bun: ["test", "--timeout", "120000"],
   node: ["--test"],
 };
+/** Only tests whose names match. */
+const FILTER: Record<string, (pattern: string) => readonly string[]> = {
+  deno: (pattern) => ["--filter", `/${pattern}/`],
+  bun: (pattern) => ["-t", pattern],
+  node: (pattern) => ["--test-name-pattern", pattern],
+};
 const RUN = RUNTIME === "deno" ? ["run", "-A", "--no-check"] : [];
 
 /** Runs a task of deno.json by the shell, as the machine may have no Deno. @returns whether it succeeded */
@@ -20,21 +26,23 @@ export function task(name: string): boolean {
   return spawnSync("sh", ["-c", tasks[name]!], { cwd: ROOT, stdio: "inherit" }).status === 0;
 }
 
-/** Runs the conformance suite and a backend's own tests on the machine's GPU. @returns whether they passed */
+/**
+ * Runs the conformance suite and a backend's own tests on the machine's GPU.
+ *
+ * @param prefix a program that runs them and what it is told, "compute-sanitizer" say
+ * @returns whether they passed
+ */
 export function conforms(backend: string, prefix: readonly string[] = []): boolean {
-  const files = ["tests/conformance", `tests/backends/${backend}`].flatMap((folder) =>
-    readdirSync(`${ROOT}/${folder}`).filter((name) => name.endsWith("_test.ts")).map((name) =>
-      `./${folder}/${name}`
-    )
-  );
+  const ofBackend = [...FILTER[RUNTIME]!(`(on|with) ${backend}|\\(${backend}\\)`)];
+  return tests(prefix, "tests/conformance", ofBackend) && tests(prefix, `tests/backends/${backend}`, []);
+}
+
+function tests(prefix: readonly string[], folder: string, filter: readonly string[]): boolean {
+  const files = readdirSync(`${ROOT}/${folder}`).filter((name) => name.endsWith("_test.ts"));
   const [program, ...first] = [...prefix, process.execPath];
+  const argv = [...first, ...TEST[RUNTIME]!, ...filter, ...files.map((name) => `./${folder}/${name}`)];
   const env = { ...process.env, DS_TEST_GPU: "1" };
-  const { status } = spawnSync(program!, [...first, ...TEST[RUNTIME]!, ...files], {
-    cwd: ROOT,
-    env,
-    stdio: "inherit",
-  });
-  return status === 0;
+  return spawnSync(program!, argv, { cwd: ROOT, env, stdio: "inherit" }).status === 0;
 }
 
 /** Runs ds. @returns what it printed, or null where it failed, which it has said itself */
