@@ -287,3 +287,26 @@ export const SCENARIOS: readonly ScenarioSpec[] = [
     capacity: 160,
   },
 ];
+
+/** Rows at consecutive positions of one slot and nothing else: prefill, which backends may do by other means. */
+function chunk(
+  Hq: number,
+  Hk: number,
+  d: number,
+  cached: number,
+  T: number,
+  kvDtype: "f32" | "f16" | "bf16",
+): ScenarioSpec {
+  const rows = Array.from({ length: T }, (_, i) => row(1, cached + i));
+  const name = `a chunk of ${T} rows after ${cached}, ${Hq}:${Hk} heads of ${d}, ${kvDtype}`;
+  return { name, Hq, Hk, d, cached: [3, cached], rows, kvDtype };
+}
+
+/** Prefills of every cache type. */
+export const CHUNKS: readonly ScenarioSpec[] = [
+  chunk(4, 2, 64, 0, 70, "f16"),
+  chunk(3, 1, 48, 700, 9, "f16"),
+  chunk(2, 2, 128, 130, 33, "bf16"),
+  chunk(4, 1, 8, 61, 40, "bf16"),
+  chunk(6, 2, 48, 20, 16, "f32"),
+];

@@ -8,6 +8,8 @@ namespace ds {
 #ifdef DS_HOST
 
 __device__ inline void copyAsync(void *shared, const void *global, bool isThere = true) {
+  if ((reinterpret_cast<uintptr_t>(shared) | reinterpret_cast<uintptr_t>(global)) % 16 != 0) ::host::fail("cp.async off 16 bytes");
+  ::host::races::copy(shared, 16);
   ::host::self->copies.back().push_back({shared, global, isThere ? 16 : 0, 16});
 }
 __device__ inline void commitCopies() { ::host::self->copies.emplace_back(); }
@@ -16,6 +18,7 @@ __device__ inline void awaitCopies() {
   auto &groups = ::host::self->copies;
   while (groups.size() > LEFT + 1) {
     for (const ::host::AsyncCopy &copy : groups.front()) {
+      ::host::races::copy(copy.to, copy.filled);
       memset(copy.to, 0, copy.filled);
       memcpy(copy.to, copy.from, copy.bytes);
     }

@@ -13,6 +13,7 @@
 #include <thread>
 #include <vector>
 
+#include "races.h"
 #include "types.h"
 
 namespace host {
@@ -83,6 +84,7 @@ inline void yield() {
 }
 
 inline void release(Block &block) {
+  races::passBarrier();
   block.waiting = 0;
   block.voted = block.votes;
   block.votes = 0;
@@ -168,6 +170,7 @@ class Core {
       }
       if (!moved) fail("threads of one block wait at different barriers");
     }
+    self = nullptr;
   }
 
  private:
@@ -295,6 +298,7 @@ class Pool {
         thread.warp->alive++;
         if (thread.copies.size() > 1 || !thread.copies[0].empty()) thread.copies.assign(1, {});
       }
+      races::beginBlock(block.shared, mine.sharedBytes);
       core.run(block, *mine.kernel, (mine.number + at) % 2 == 1);
     }
     if (shared != nullptr) munmap(shared, room + page);

@@ -21,6 +21,7 @@ inline int segment(int width) { return self->lane / width * width; }
 inline void __syncwarp(unsigned mask = 0xffffffffu) {
   host::whole(mask);
   host::meet("__syncwarp");
+  host::races::passWarp();
 }
 template <class T>
 T __shfl_sync(unsigned mask, T value, int lane, int width = 32) {
