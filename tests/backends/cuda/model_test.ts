@@ -29,14 +29,13 @@ test("stories260k tells its golden story on cuda when decoding is greedy", async
 
 test("a model's logits are those of the reference on cuda, step after step", async (t) => {
   if (absence !== null) return skip(t, absence);
-  for (const dtype of ["f32", "f16", "bf16"] as const) {
+  for (const dtype of ["f32", "f16"] as const) {
     const wanted = await modelRun(await openReference(), 40, dtype);
     const found = await modelRun(await openTestCuda(), 40, dtype);
     found.forEach((logits, i) => {
       const { error } = worstError(logits, wanted[i]!);
-      // The stored half of a key may be its neighbour's: one part in 2,048 of some keys, in 256 as bf16.
-      const bound = { f32: 1e-5, f16: 1e-3, bf16: 8e-3 }[dtype];
-      assert.ok(error < bound, `${dtype}, step ${i}: ${error}`);
+      // The stored half of a key may be its neighbour's: one part in 2,048 of some keys.
+      assert.ok(error < (dtype === "f32" ? 1e-5 : 1e-3), `${dtype}, step ${i}: ${error}`);
     });
   }
 });
