@@ -2,31 +2,15 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import { openReference } from "../../../backends/reference/backend.ts";
 import { openWebGpu, type WebGpuOptions } from "../../../backends/webgpu/backend.ts";
-import type { Backend } from "../../../core/backend.ts";
-import { checked } from "../../../core/checked.ts";
-import { loadModel } from "../../../runtime/load.ts";
-import { generateText } from "../../../runtime/generate_text.ts";
 import { worstError } from "../../conformance/conformance.ts";
 import { modelRun } from "../../support/model_run.ts";
 import { skip } from "../../support/skip.ts";
+import { testTrainedModel } from "../../support/trained_model.ts";
 import { useTestGpu } from "../../support/webgpu.ts";
-import { calibrated, randomIds } from "../../support/tiny_model.ts";
 
 const absence = useTestGpu();
 
-/** What stories260k says greedily after "Once upon a time", by an independent implementation. */
-const STORY = ", there was a little girl named Lily. She loved to play outside in the park.";
-
-test("stories260k tells its golden story on webgpu when decoding is greedy", async (t) => {
-  if (absence !== null) return skip(t, absence);
-  const backend = checked(await openWebGpu());
-  const loaded = await loadModel("stories260k", { backend });
-  let story = "";
-  for await (const { text } of generateText(loaded, "Once upon a time", { maxTokens: 27 })) story += text;
-  assert.equal(story, STORY);
-  await loaded.close();
-  await backend.close();
-});
+testTrainedModel("webgpu", () => openWebGpu({ halves: false }), absence);
 
 const KINDS: readonly (readonly [string, WebGpuOptions])[] = [
   ["with all that the GPU has but halves", {}],
@@ -48,20 +32,3 @@ for (const [name, options] of KINDS) {
     }
   });
 }
-
-test("a calibration made on webgpu has the rankings of one made on the reference", async (t) => {
-  if (absence !== null) return skip(t, absence);
-  const rankings = async (opened: Backend) => {
-    const backend = checked(opened);
-    const { model, close } = await loadModel("stories260k", { backend });
-    const ids = randomIds(9, 256, model.config.vocabSize);
-    const calibration = await calibrated(model, [ids.slice(0, 128), ids.slice(128)]);
-    await close();
-    await backend.close();
-    return calibration.rankings;
-  };
-  assert.deepEqual(
-    await rankings(await openWebGpu({ halves: false })),
-    await rankings(await openReference()),
-  );
-});
