@@ -33,7 +33,7 @@ const WITH_ROUNDED_ACTIVATIONS = Object.fromEntries(
 const WITH_HALVES = { linear: 8e-4 };
 
 /**
- * With more than 8 rows tensor cores multiply halves, rounded as on "webgpu"; beside weights of bf16 x becomes bf16 too, whose 8 bits
+ * With more than 64 rows tensor cores multiply halves, rounded as on "webgpu"; beside weights of bf16 x becomes bf16 too, whose 8 bits
  * are eight times as coarse.
  */
 const WITH_TENSOR_CORES = { ...WITH_HALVES, "linear bf16": 8e-3 };
