@@ -59,10 +59,8 @@ async function openAll(
 
 /** The reference backend and GPUs in software are no contenders: they are measured where they were named, the former also where it is all there is. */
 async function workingBackends(options: OpenOptions): Promise<BackendName[]> {
-  const working = (await backendStatus({ ...options, software: false })).filter(({ available }) => available)
-    .map((
-      { name },
-    ) => name);
+  const statuses = await backendStatus({ ...options, software: false });
+  const working = statuses.filter(({ available }) => available).map(({ name }) => name);
   const contenders = working.filter((name) => name !== "reference");
   return contenders.length > 0 ? contenders : working;
 }

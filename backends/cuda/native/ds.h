@@ -74,7 +74,7 @@ typedef struct {
   int32_t l2_bytes;
   int32_t driver_version;
   int32_t runtime_version;
-  /* 0: cuBLASLt was not found, prefill multiplies by the library's own kernels. */
+  /* As cuBLASLt writes it. 0: it was not found, prefill multiplies by the library's own kernels. */
   int64_t cublaslt_version;
   /* 1: these kernels run on the host's processor, for tests. */
   int32_t is_host;
