@@ -2,10 +2,14 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import { openBackend } from "../../backends/mod.ts";
 import { memoryFault, planMemory, planWeights } from "../../cli/memory_plan.ts";
-import type { Backend, TensorSpec } from "../../core/backend.ts";
+import { noLabels, sparseAttention } from "../../cli/rehearse_run.ts";
+import { DenseAttention } from "../../core/attention/dense.ts";
+import type { Backend, Tensor, TensorSpec } from "../../core/backend.ts";
 import { openCheckpoint } from "../../core/formats/open.ts";
+import { KvCache } from "../../core/kv_cache.ts";
+import { PREFILL_CHUNK, Session, takeArgmax } from "../../core/session.ts";
 import { loadWeights, tensorsOf } from "../../core/weights.ts";
-import { openModel } from "../../runtime/load.ts";
+import { loadOpened, openModel } from "../../runtime/load.ts";
 import { storeBlocks } from "../support/stored_blocks.ts";
 import { TINY_SIZES, tinyLlamaFiles } from "../support/tiny_llama.ts";
 import { ds, TINY } from "./fake_process.ts";
@@ -85,5 +89,39 @@ test("planMemory() counts the weights that loadWeights() then holds, whatever it
   }
   assert.equal(backend.footprint({ dtype: "f32", shape: [32, 32] }), 4096);
   assert.equal(found[0] - found[1], 4096 - backend.footprint({ dtype: "q8_0", shape: [32, 32] }));
+  await backend.close();
+});
+
+test("planMemory() foretells what a run holds at most where it is counted tensor by tensor", async () => {
+  const opened = await openModel("stories260k");
+  const backend = await openBackend("reference");
+  const facts = { ...PLAN, context: 200, layout: { wide: 8, narrow: 0 } } as const;
+  const plan = await planMemory(opened.checkpoint, backend, facts);
+  let held = 0;
+  let most = 0;
+  const count = (bytes: number) => most = Math.max(most, held += bytes);
+  const counting: Backend = Object.assign(Object.create(backend), {
+    alloc: (spec: TensorSpec) => (count(backend.footprint(spec)), backend.alloc(spec)),
+    free: (tensor: Tensor) => (count(-backend.footprint(tensor)), backend.free(tensor)),
+  });
+  const { model } = await loadOpened(opened, { backend: counting, context: facts.context });
+  const labels = noLabels(model.config, facts.layout);
+  const cache = KvCache.alloc(counting, model.config, {
+    slots: 1,
+    capacity: facts.context,
+    dtype: "f32",
+    labels,
+  });
+  const session = new Session(model, cache);
+  // The longest two passes, then both kinds of step.
+  let id = await takeArgmax(model, await session.prefill(new Int32Array(2 * PREFILL_CHUNK - 1)));
+  for (
+    const attention of [
+      new DenseAttention(counting, model.config),
+      sparseAttention(counting, model.config, facts),
+    ]
+  ) id = await takeArgmax(model, await session.decode(id, attention));
+  assert.equal(most, plan.totalBytes);
+  await opened.checkpoint.close();
   await backend.close();
 });
